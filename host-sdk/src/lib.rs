@@ -1,0 +1,2 @@
+//! Everything that a host needs to find, load, describe and run a Pentimento plugin.
+pub mod abi;

@@ -1,0 +1,48 @@
+//! The one form in which pictures travel below the job: planar RGB floats, sRGB-encoded.
+
+use candle_core::{Device, Tensor};
+
+use crate::Result;
+
+/// A picture without alpha: three planes (red, green, blue) of `height` rows, sRGB-encoded, nominally 0 to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Pixels in a row, 1 or more.
+    pub width: usize,
+    /// Rows, 1 or more.
+    pub height: usize,
+    /// `3 * height * width` samples, plane by plane, row by row.
+    pub samples: Vec<f32>,
+}
+
+impl Picture {
+    /// A picture of the given size from its samples.
+    ///
+    /// # Errors
+    /// When there are not exactly `3 * height * width` samples.
+    pub fn new(width: usize, height: usize, samples: Vec<f32>) -> Result<Self> {
+        if width == 0 || height == 0 || samples.len() != 3 * width * height {
+            let have = samples.len();
+            return Err(crate::Error::Internal(format!(
+                "{have} samples do not make a picture of {width} x {height}"
+            )));
+        }
+        Ok(Self { width, height, samples })
+    }
+
+    /// The picture as a tensor `[1, 3, H, W]` on a device.
+    pub fn to_tensor(&self, device: &Device) -> Result<Tensor> {
+        Ok(Tensor::from_slice(
+            &self.samples,
+            (1, 3, self.height, self.width),
+            device,
+        )?)
+    }
+
+    /// The picture in a tensor `[1, 3, H, W]`, brought into the range 0 to 1.
+    pub fn from_tensor(tensor: &Tensor) -> Result<Self> {
+        let (_, _, height, width) = tensor.dims4()?;
+        let samples = tensor.clamp(0f32, 1f32)?.flatten_all()?.to_vec1::<f32>()?;
+        Self::new(width, height, samples)
+    }
+}

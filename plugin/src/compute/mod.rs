@@ -1,0 +1,133 @@
+//! The seam between what style is and how a network runs: picture to statistics, and gradients back.
+//!
+//! Every style loss worth having is a function of a few small numbers per layer, the mean and the second moments of
+//! the features (Gatys, Ecker and Bethge 2015 use the latter alone, the Gram matrix). So a [`Backend`] computes those
+//! for a picture, and later turns the derivatives of a loss with respect to them into the derivative with respect to
+//! the pixels. It knows nothing of losses, and whoever calls it knows nothing of devices or feature maps.
+//!
+//! Pictures cross the seam as tensors `[1, 3, H, W]` of f32: red, green, blue, sRGB-encoded, nominally 0 to 1 (values
+//! outside are taken as they are). Bringing them into the network's input space is the backend's work.
+
+use candle_core::{Device, Tensor};
+
+use crate::Result;
+use crate::network::Layer;
+
+/// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// The largest; of equals, the first in reading order receives the whole gradient.
+    #[default]
+    Max,
+    /// The mean.
+    Average,
+    /// The root of the mean of the squares; its gradient at 0 is 0.
+    L2,
+}
+
+/// A rectangle of pixels. All four are multiples of 16 or reach to the picture's border, so that it falls on the grid
+/// of every layer: at a layer after `p` poolings it spans `top >> p .. (top + height) >> p` and likewise for columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its first row.
+    pub top: usize,
+    /// Its first column.
+    pub left: usize,
+    /// Its rows.
+    pub height: usize,
+    /// Its columns.
+    pub width: usize,
+}
+
+/// What a backend is to compute: everything that stays the same from step to step.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The picture's rows, 16 or more.
+    pub height: usize,
+    /// The picture's columns, 16 or more.
+    pub width: usize,
+    /// Statistics and content distances are taken over the features inside this window only; what lies around it is
+    /// seen by the network and receives its gradient, but is not measured.
+    pub window: Window,
+    /// The layers whose moments are wanted, in ascending order.
+    pub style_layers: Vec<Layer>,
+    /// The layers whose distance from the content is wanted, in ascending order.
+    pub content_layers: Vec<Layer>,
+    /// How feature maps are halved.
+    pub pooling: Pooling,
+    /// Weights per pixel, `[R, H, W]`, 0 or more: moments are taken apart for each of the R regions, with the weights
+    /// averaged down to each layer's grid (2 x 2 means, rounding down). `None` is one region of weight 1.
+    pub regions: Option<Tensor>,
+}
+
+/// The moments of one layer's features over one region. With `F` the features `[C, N]` and `w` the weights `[N]`:
+#[derive(Clone, Debug)]
+pub struct Moments {
+    /// `F diag(w) F^T / sum w`, `[C, C]`: the Gram matrix per pixel.
+    pub second: Tensor,
+    /// `F w / sum w`, `[C]`.
+    pub mean: Tensor,
+    /// `sum w`: the number of feature pixels when there are no regions.
+    pub weight: f64,
+}
+
+/// How far one layer's features are from the content's.
+#[derive(Clone, Copy, Debug)]
+pub struct ContentDistance {
+    /// `mean (F - P)^2` over channels and pixels of the window.
+    pub mean_square: f64,
+    /// The number of elements that the mean is taken over.
+    pub elements: f64,
+}
+
+/// What a picture looks like to the network.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    /// `[style layer][region]`, on the backend's device.
+    pub moments: Vec<Vec<Moments>>,
+    /// `[content layer]`; empty while no content is held.
+    pub content: Vec<ContentDistance>,
+}
+
+/// The derivatives of a loss with respect to [`Moments`].
+#[derive(Clone, Debug)]
+pub struct MomentsGradient {
+    /// With respect to each entry of `second` on its own, `[C, C]`; it need not be symmetric.
+    pub second: Tensor,
+    /// With respect to `mean`, `[C]`.
+    pub mean: Tensor,
+}
+
+/// The derivatives of a loss with respect to [`Statistics`].
+#[derive(Clone, Debug)]
+pub struct StatisticsGradient {
+    /// `[style layer][region]`, on the backend's device.
+    pub moments: Vec<Vec<MomentsGradient>>,
+    /// With respect to each `mean_square`.
+    pub content: Vec<f64>,
+}
+
+/// The network on a device.
+///
+/// A sequence is `prepare`, then `hold_content` where the plan names content layers, then any number of `forward`
+/// with or without a `backward` after it. The same inputs give the same bits, whatever the number of threads.
+pub trait Backend: Send {
+    /// Where the tensors that cross the seam live.
+    fn device(&self) -> &Device;
+
+    /// What it is, for people: "CPU, plain".
+    fn description(&self) -> String;
+
+    /// Makes ready for a plan: sizes, memory, transformed weights. Forgets the content held for an earlier plan.
+    fn prepare(&mut self, plan: &Plan) -> Result<()>;
+
+    /// Keeps the features of this picture as those that content distances are measured from. Returns the energy
+    /// `mean P^2` of each content layer's features over the window.
+    fn hold_content(&mut self, picture: &Tensor) -> Result<Vec<f64>>;
+
+    /// The statistics of a picture.
+    fn forward(&mut self, picture: &Tensor) -> Result<Statistics>;
+
+    /// The gradient with respect to the picture of the last `forward`, `[1, 3, H, W]`.
+    fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor>;
+}

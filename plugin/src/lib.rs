@@ -1,0 +1,24 @@
+//! Pentimento: neural style transfer behind a stable C ABI, in one library that carries its network.
+//!
+//! Data goes down this list and comes back up it:
+//!
+//! - [`boundary`]: C in, Rust out; the exported symbol, handles, pointers, panics, errors.
+//! - [`job`]: one render: settings, canvases and control.
+//! - [`settings`]: what the manifest declares, typed and checked.
+//! - [`canvas`]: pixels of any format to planar pictures and back.
+//! - [`filters`]: what a menu item does.
+//! - [`objective`]: the losses, functions of a picture's statistics.
+//! - [`optimise`]: how pixels are moved.
+//! - [`network`]: VGG-19, its layers and weights.
+//! - [`compute`]: the seam behind which the network runs on a device.
+//!
+//! Nothing below the boundary knows of C, nothing below the job knows of hosts, and nothing below the objective knows
+//! of style.
+
+pub mod canvas;
+pub mod compute;
+pub mod control;
+pub mod error;
+pub mod network;
+
+pub use error::{Error, Result};
