@@ -20,5 +20,6 @@ pub mod compute;
 pub mod control;
 pub mod error;
 pub mod network;
+pub mod objective;
 
 pub use error::{Error, Result};

@@ -8,10 +8,12 @@
 //! Pictures cross the seam as tensors `[1, 3, H, W]` of f32: red, green, blue, sRGB-encoded, nominally 0 to 1 (values
 //! outside are taken as they are). Bringing them into the network's input space is the backend's work.
 
+pub mod candle;
+
 use candle_core::{Device, Tensor};
 
-use crate::Result;
 use crate::network::Layer;
+use crate::{Error, Result};
 
 /// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +23,13 @@ pub enum Pooling {
     Max,
     /// The mean.
     Average,
-    /// The root of the mean of the squares; its gradient at 0 is 0.
+    /// The root of the mean of the squares, times [`Pooling::L2_SCALE`]; its gradient at 0 is 0.
     L2,
+}
+
+impl Pooling {
+    /// What brings the root mean square to the size of the maximum that the network was trained with.
+    pub const L2_SCALE: f32 = 1.56;
 }
 
 /// A rectangle of pixels. All four are multiples of 16 or reach to the picture's border, so that it falls on the grid
@@ -37,6 +44,20 @@ pub struct Window {
     pub height: usize,
     /// Its columns.
     pub width: usize,
+}
+
+impl Window {
+    /// The window on the grid of a layer after `pools` poolings.
+    pub fn at_depth(&self, pools: usize) -> Self {
+        let (top, left) = (self.top >> pools, self.left >> pools);
+        let (bottom, right) = ((self.top + self.height) >> pools, (self.left + self.width) >> pools);
+        Self {
+            top,
+            left,
+            height: bottom - top,
+            width: right - left,
+        }
+    }
 }
 
 /// What a backend is to compute: everything that stays the same from step to step.
@@ -58,6 +79,45 @@ pub struct Plan {
     /// Weights per pixel, `[R, H, W]`, 0 or more: moments are taken apart for each of the R regions, with the weights
     /// averaged down to each layer's grid (2 x 2 means, rounding down). `None` is one region of weight 1.
     pub regions: Option<Tensor>,
+}
+
+impl Plan {
+    /// The fewest rows and columns: conv5_1 still sees one pixel.
+    pub const SMALLEST: usize = 16;
+
+    /// Whether a backend can carry it out.
+    ///
+    /// # Errors
+    /// [`Error::Internal`]: plans are made by filters, which are to make them right.
+    pub fn check(&self) -> Result<()> {
+        let fault = |what: &str| Err(Error::Internal(format!("the plan's {what}: {self:?}")));
+        if self.height < Self::SMALLEST || self.width < Self::SMALLEST {
+            return fault("picture is too small");
+        }
+        let Window {
+            top,
+            left,
+            height,
+            width,
+        } = self.window;
+        let spans = [(top, height, self.height), (left, width, self.width)];
+        for (start, length, whole) in spans {
+            let end = start + length;
+            if length < Self::SMALLEST || end > whole || start % 16 != 0 || (end % 16 != 0 && end != whole) {
+                return fault("window lies off the grid");
+            }
+        }
+        if !self.style_layers.is_sorted() || !self.content_layers.is_sorted() {
+            return fault("layers are out of order");
+        }
+        if let Some(regions) = &self.regions {
+            let (_, height, width) = regions.dims3()?;
+            if (height, width) != (self.height, self.width) {
+                return fault("regions have another size than its picture");
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The moments of one layer's features over one region. With `F` the features `[C, N]` and `w` the weights `[N]`:

@@ -1,0 +1,4 @@
+//! What a menu item does.
+
+mod margin;
+mod schedule;

@@ -1,0 +1,65 @@
+//! Coarse to fine: which sizes a picture is painted at, and for how many steps.
+//!
+//! The network sees strokes of a fixed number of pixels, so large forms are painted while the picture is small and
+//! details when it has grown (Gatys et al. 2017, section 6). Sizes grow in steps of the square root of 2, so that a
+//! level costs half of the next; most steps run where they are cheap.
+
+/// One size of the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// The optimiser's steps.
+    pub steps: usize,
+}
+
+/// The longer side of the coarsest level is at least this.
+const COARSEST: f64 = 128.0;
+/// Steps of the coarsest and of the finest of several levels, and of a single one, at quality 1.
+const COARSE_STEPS: f64 = 80.0;
+const FINE_STEPS: f64 = 30.0;
+const SINGLE_STEPS: f64 = 100.0;
+
+/// The levels for a picture of `height` x `width`, coarsest first; the last is the picture's own size.
+pub fn levels(height: usize, width: usize, quality: f64, pyramid: bool) -> Vec<Level> {
+    let longer = height.max(width) as f64;
+    let halvings = if pyramid { (2.0 * (longer / COARSEST).log2() + 1e-9).floor().max(0.0) as usize } else { 0 };
+    (0..=halvings)
+        .map(|index| {
+            let scale = 0.5f64.powf((halvings - index) as f64 / 2.0);
+            let side = |length: usize| ((length as f64 * scale).round() as usize).max(1);
+            let progress = if halvings == 0 { 0.0 } else { index as f64 / halvings as f64 };
+            let steps = match halvings {
+                0 => SINGLE_STEPS,
+                _ => COARSE_STEPS * (FINE_STEPS / COARSE_STEPS).powf(progress),
+            };
+            Level { height: side(height), width: side(width), steps: (steps * quality).round().max(1.0) as usize }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_grow_to_the_canvas_and_their_steps_fall() {
+        let levels = levels(400, 600, 1.0, true);
+        assert_eq!(levels.last().map(|level| (level.height, level.width)), Some((400, 600)));
+        assert!(levels[0].width >= 128 && levels[0].width < 182);
+        for pair in levels.windows(2) {
+            let growth = (pair[1].width * pair[1].height) as f64 / (pair[0].width * pair[0].height) as f64;
+            assert!((1.9..2.1).contains(&growth), "{levels:?}");
+            assert!(pair[1].steps <= pair[0].steps);
+        }
+    }
+
+    #[test]
+    fn small_canvases_and_no_pyramid_have_one_level() {
+        assert_eq!(levels(100, 90, 1.0, true).len(), 1);
+        assert_eq!(levels(1000, 900, 1.0, false).len(), 1);
+        assert_eq!(levels(1, 1, 0.001, true), [Level { height: 1, width: 1, steps: 1 }]);
+    }
+}

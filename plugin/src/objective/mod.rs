@@ -1,0 +1,219 @@
+//! What is minimised: a weighted sum of losses over a picture's statistics and over its pixels.
+//!
+//! `alpha * content + beta * style + smoothness`, after Gatys, Ecker and Bethge (2015). The content loss compares the
+//! picture's features with the content's; the style loss compares moments of the features with those of the style
+//! ([`style`]); smoothness is a total variation of the pixels ([`variation`]). How the losses of different layers and
+//! sizes are made comparable is the [`Scaling`].
+//!
+//! The losses are functions of small tensors, so that candle's gradient tape is enough for their derivatives; the
+//! network behind those tensors is the backend's affair.
+
+pub mod style;
+pub mod variation;
+mod wasserstein;
+
+use candle_core::{Device, Tensor, Var};
+
+use crate::compute::{Moments, MomentsGradient, Statistics, StatisticsGradient};
+use crate::network::Layer;
+use crate::{Error, Result};
+
+pub use style::{StyleLoss, StyleTarget};
+
+/// How losses of different layers and picture sizes are made comparable. `F` are a layer's features, `P` those of the
+/// content, `C` channels, `N` pixels; `G` and `A` are the moments of picture and style, each per pixel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scaling {
+    /// Every loss relative to the energy of what it is measured from, so that one weight means the same for every
+    /// network, layer and size: `mean (F - P)^2 / mean P^2` and `sum (G - A)^2 / sum A^2`.
+    #[default]
+    Balanced,
+    /// Gatys et al. 2015: `1/2 sum (F - P)^2` and `sum (G - A)^2 / (4 C^2)`.
+    Gatys,
+    /// The article's own program: `mean (F - P)^2` and `mean (G - A)^2 N / C`.
+    Article,
+    /// `mean (F - P)^2` and `mean (G - A)^2`.
+    Hw,
+    /// `mean (F - P)^2` and `mean (G - A)^2 / C^2`.
+    Chw,
+}
+
+/// The content loss of one layer.
+#[derive(Clone, Copy, Debug)]
+pub struct ContentTerm {
+    /// Its share in the content loss.
+    pub weight: f64,
+    /// `mean P^2`, as [`crate::compute::Backend::hold_content`] returned it.
+    pub energy: f64,
+}
+
+/// The style loss of one layer.
+#[derive(Clone, Debug)]
+pub struct StyleTerm {
+    /// Where the features are taken.
+    pub layer: Layer,
+    /// Its share in the style loss.
+    pub weight: f64,
+    /// What to come near to, one for each region.
+    pub targets: Vec<StyleTarget>,
+}
+
+/// The weighted sum of all losses that are functions of [`Statistics`].
+#[derive(Clone, Debug)]
+pub struct Objective {
+    /// The factor of the content loss.
+    pub alpha: f64,
+    /// The factor of the style loss.
+    pub beta: f64,
+    /// Which function of the moments the style loss is.
+    pub loss: StyleLoss,
+    /// How layers are made comparable.
+    pub scaling: Scaling,
+    /// `[content layer]`, in the order of the plan.
+    pub content: Vec<ContentTerm>,
+    /// `[style layer]`, in the order of the plan.
+    pub style: Vec<StyleTerm>,
+}
+
+/// The value of an objective and its derivatives.
+#[derive(Clone, Debug)]
+pub struct Valued {
+    /// The content loss, before alpha.
+    pub content: f64,
+    /// The style loss of each layer with its weight, before beta.
+    pub style: Vec<f64>,
+    /// `alpha * content + beta * sum style`.
+    pub total: f64,
+    /// The derivatives of the total.
+    pub gradient: StatisticsGradient,
+}
+
+/// Scalars on the tape are f32; their values are read and summed in f64.
+fn value(scalar: &Tensor) -> Result<f64> {
+    Ok(f64::from(scalar.to_scalar::<f32>()?))
+}
+
+impl Objective {
+    /// The loss of a picture with these statistics, and its derivatives with respect to them.
+    pub fn evaluate(&self, statistics: &Statistics) -> Result<Valued> {
+        let (content, content_gradient) = self.evaluate_content(statistics);
+        let mut style = Vec::with_capacity(self.style.len());
+        let mut moments = Vec::with_capacity(self.style.len());
+        for (term, regions) in self.style.iter().zip(&statistics.moments) {
+            let mut loss = 0.0;
+            let mut gradients = Vec::with_capacity(regions.len());
+            for (target, region) in term.targets.iter().zip(regions) {
+                let (value, gradient) = self.evaluate_region(term, target, region)?;
+                loss += value;
+                gradients.push(gradient);
+            }
+            style.push(loss);
+            moments.push(gradients);
+        }
+        let total = self.alpha * content + self.beta * style.iter().sum::<f64>();
+        Ok(Valued {
+            content,
+            style,
+            total,
+            gradient: StatisticsGradient {
+                moments,
+                content: content_gradient,
+            },
+        })
+    }
+
+    fn evaluate_content(&self, statistics: &Statistics) -> (f64, Vec<f64>) {
+        let mut total = 0.0;
+        let mut gradient = Vec::with_capacity(self.content.len());
+        for (term, distance) in self.content.iter().zip(&statistics.content) {
+            let factor = term.weight
+                * match self.scaling {
+                    Scaling::Balanced => 1.0 / term.energy.max(f64::MIN_POSITIVE),
+                    Scaling::Gatys => 0.5 * distance.elements,
+                    Scaling::Article | Scaling::Hw | Scaling::Chw => 1.0,
+                };
+            total += factor * distance.mean_square;
+            gradient.push(self.alpha * factor);
+        }
+        (total, gradient)
+    }
+
+    /// One layer's loss over one region with its weight, and the derivatives of its part in the total.
+    fn evaluate_region(
+        &self,
+        term: &StyleTerm,
+        target: &StyleTarget,
+        moments: &Moments,
+    ) -> Result<(f64, MomentsGradient)> {
+        let second = Var::from_tensor(&moments.second)?;
+        let mean = Var::from_tensor(&moments.mean)?;
+        let distance = target.distance(self.loss, &second, &mean)?;
+        let factor = term.weight * self.factor(term.layer, target, moments.weight);
+        let gradients = (&distance * (self.beta * factor))?.backward()?;
+        let gradient_of = |var: &Var| match gradients.get(var) {
+            Some(gradient) => Ok(gradient.clone()),
+            None => var.zeros_like().map_err(Error::from),
+        };
+        let gradient = MomentsGradient {
+            second: gradient_of(&second)?,
+            mean: gradient_of(&mean)?,
+        };
+        Ok((factor * value(&distance)?, gradient))
+    }
+
+    /// What a layer's distance, a sum over channels, is multiplied by.
+    fn factor(&self, layer: Layer, target: &StyleTarget, pixels: f64) -> f64 {
+        let channels = layer.outputs() as f64;
+        match self.scaling {
+            Scaling::Balanced => 1.0 / target.energy(self.loss).max(f64::MIN_POSITIVE),
+            Scaling::Gatys => 0.25 / channels.powi(2),
+            Scaling::Article => pixels / channels.powi(3),
+            Scaling::Hw => 1.0 / channels.powi(2),
+            Scaling::Chw => 1.0 / channels.powi(4),
+        }
+    }
+}
+
+/// Blends the statistics of several styles by their weights (which need not sum to 1).
+///
+/// # Errors
+/// When there is no style.
+pub fn blend(styles: &[(Statistics, f64)], device: &Device) -> Result<Vec<Vec<Moments>>> {
+    let sum: f64 = styles.iter().map(|(_, weight)| weight).sum();
+    let (first, _) = styles
+        .first()
+        .ok_or_else(|| Error::argument("styles", "there is none"))?;
+    let layers = 0..first.moments.len();
+    layers
+        .map(|layer| {
+            let regions = 0..first.moments[layer].len();
+            regions
+                .map(|region| blend_moments(styles, layer, region, sum, device))
+                .collect()
+        })
+        .collect()
+}
+
+fn blend_moments(
+    styles: &[(Statistics, f64)],
+    layer: usize,
+    region: usize,
+    sum: f64,
+    device: &Device,
+) -> Result<Moments> {
+    let own = &styles[0].0.moments[layer][region];
+    let mut blended = Moments {
+        second: own.second.zeros_like()?.to_device(device)?,
+        mean: own.mean.zeros_like()?.to_device(device)?,
+        weight: 0.0,
+    };
+    for (statistics, weight) in styles {
+        let moments = &statistics.moments[layer][region];
+        let share = weight / sum;
+        blended.second = (blended.second + (&moments.second * share)?)?;
+        blended.mean = (blended.mean + (&moments.mean * share)?)?;
+        blended.weight += share * moments.weight;
+    }
+    Ok(blended)
+}

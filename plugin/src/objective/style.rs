@@ -1,0 +1,115 @@
+//! Distances between the moments of a picture's features and those of a style.
+//!
+//! All are squared distances, sums over channels:
+//!
+//! - [`StyleLoss::Gram`]: `|G - A|^2` between second moments (Gatys, Ecker and Bethge 2015).
+//! - [`StyleLoss::Covariance`]: means and covariances apart, each relative to the style's own. A Gram matrix mixes
+//!   the two, and its largest entries are products of means.
+//! - [`StyleLoss::Wasserstein`]: the squared 2-Wasserstein distance between Gaussians with these moments. It is of the
+//!   features' own degree (squared), not of the fourth as the others are, so that strong and weak directions of
+//!   the style both count.
+
+use candle_core::Tensor;
+
+use super::wasserstein::RootTrace;
+use crate::Result;
+use crate::compute::Moments;
+
+/// Which distance is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StyleLoss {
+    /// Between second moments.
+    Gram,
+    /// Between means and between covariances.
+    Covariance,
+    /// Between the Gaussians that have these moments.
+    #[default]
+    Wasserstein,
+}
+
+/// The moments to come near to, with what each distance wants to know of them beforehand.
+#[derive(Clone, Debug)]
+pub struct StyleTarget {
+    second: Tensor,
+    mean: Tensor,
+    covariance: Tensor,
+    /// `sum A^2`, `sum mean^2`, `sum covariance^2`.
+    square_sums: [f64; 3],
+    /// `trace A`: the energy of the features.
+    trace: f64,
+    root: Option<RootTrace>,
+}
+
+fn covariance(second: &Tensor, mean: &Tensor) -> Result<Tensor> {
+    let column = mean.unsqueeze(1)?;
+    Ok((second - column.matmul(&column.t()?)?)?)
+}
+
+fn sum(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.sum_all()?)
+}
+
+fn square_sum(tensor: &Tensor) -> Result<f64> {
+    super::value(&sum(&tensor.sqr()?)?)
+}
+
+fn trace(matrix: &Tensor) -> Result<Tensor> {
+    let unit = Tensor::eye(matrix.dim(0)?, matrix.dtype(), matrix.device())?;
+    sum(&(matrix * unit)?)
+}
+
+impl StyleTarget {
+    /// A target for the given distance.
+    pub fn new(moments: &Moments, loss: StyleLoss) -> Result<Self> {
+        let covariance = covariance(&moments.second, &moments.mean)?;
+        let root = (loss == StyleLoss::Wasserstein)
+            .then(|| RootTrace::new(&covariance))
+            .transpose()?;
+        Ok(Self {
+            second: moments.second.clone(),
+            mean: moments.mean.clone(),
+            square_sums: [
+                square_sum(&moments.second)?,
+                square_sum(&moments.mean)?,
+                square_sum(&covariance)?,
+            ],
+            trace: super::value(&trace(&moments.second)?)?,
+            covariance,
+            root,
+        })
+    }
+
+    /// The squared distance of moments `[C, C]` and `[C]` from the target, a scalar on candle's tape.
+    pub(super) fn distance(&self, loss: StyleLoss, second: &Tensor, mean: &Tensor) -> Result<Tensor> {
+        match loss {
+            StyleLoss::Gram => sum(&(second - &self.second)?.sqr()?),
+            StyleLoss::Covariance => {
+                let [_, means, covariances] = self.square_sums.map(|sum| sum.max(f64::MIN_POSITIVE));
+                let of_means = sum(&(mean - &self.mean)?.sqr()?)?;
+                let of_covariances = sum(&(covariance(second, mean)? - &self.covariance)?.sqr()?)?;
+                // In the units of the covariance, so that the scalings mean what they say.
+                Ok((of_covariances + (of_means * (covariances / means))?)?)
+            }
+            StyleLoss::Wasserstein => {
+                let root = match &self.root {
+                    Some(root) => root,
+                    None => &RootTrace::new(&self.covariance)?,
+                };
+                let covariance = covariance(second, mean)?;
+                let of_means = sum(&(mean - &self.mean)?.sqr()?)?;
+                let of_covariances = (trace(&covariance)? - (root.apply(&covariance)? * 2.0)?)?;
+                Ok(((of_means + of_covariances)? + root.trace())?)
+            }
+        }
+    }
+
+    /// What a distance is divided by to be relative to the style.
+    pub(super) fn energy(&self, loss: StyleLoss) -> f64 {
+        match loss {
+            StyleLoss::Gram => self.square_sums[0],
+            StyleLoss::Covariance => self.square_sums[2],
+            StyleLoss::Wasserstein => self.trace,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The part of the 2-Wasserstein distance that candle has no expression for: `trace (R X R)^(1/2)` with `R R = T`.
+//!
+//! For Gaussians with covariances `X` and `T` (Dowson and Landau 1982)
+//! `W^2 = |means apart|^2 + trace X + trace T - 2 trace (T^(1/2) X T^(1/2))^(1/2)`.
+//!
+//! With the target's eigenvectors `V_k` and eigenvalues `L_k` of the `k` directions that hold (nearly) all of its
+//! energy, the last term is the trace of the root of the small matrix `M = B X B^T`, `B = L_k^(1/2) V_k^T`, and its
+//! derivative is `1/2 B^T M^(-1/2) B`. Directions in which the picture has no energy have no derivative to speak of:
+//! the pseudo-inverse leaves them out, which is exact for the features that the moments came from, since those have no
+//! component there either. Painted styles hold 99.9 % of their energy in a small part of the channels, so that the
+//! eigenvalue problem of each step is a small one.
+
+use std::sync::{Arc, Mutex};
+
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
+use faer::{Mat, Side};
+
+use crate::{Error, Result};
+
+/// The share of the target's energy that may be left out.
+const NEGLIGIBLE: f64 = 1e-3;
+/// Eigenvalues below this share of the largest count as 0.
+const RANK_TOLERANCE: f64 = 1e-9;
+
+/// The function `X -> trace (T^(1/2) X T^(1/2))^(1/2)` of covariances for a fixed `T`.
+#[derive(Clone, Debug)]
+pub(super) struct RootTrace {
+    /// `[k, C]` on the target's device.
+    basis: Tensor,
+    /// `trace T` over the directions kept.
+    trace: f64,
+}
+
+/// Eigenvalues in ascending order and eigenvectors in columns.
+fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>), String> {
+    let decomposed = matrix
+        .self_adjoint_eigen(Side::Lower)
+        .map_err(|error| format!("eigenvalues: {error:?}"))?;
+    let values = decomposed.S().column_vector().iter().copied().collect();
+    Ok((values, decomposed.U().to_owned()))
+}
+
+fn to_matrix(tensor: &Tensor) -> Result<Mat<f64>> {
+    let rows = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let columns = rows.first().map_or(0, Vec::len);
+    Ok(Mat::from_fn(rows.len(), columns, |row, column| rows[row][column]))
+}
+
+impl RootTrace {
+    /// For the covariance `T`, `[C, C]`.
+    pub(super) fn new(covariance: &Tensor) -> Result<Self> {
+        let channels = covariance.dim(0)?;
+        let (values, vectors) = eigen(&to_matrix(covariance)?).map_err(Error::Internal)?;
+        let energy: f64 = values.iter().map(|value| value.max(0.0)).sum();
+        let mut kept = Vec::new();
+        let mut trace = 0.0;
+        for (index, &value) in values.iter().enumerate().rev() {
+            if value <= 0.0 || energy - trace <= NEGLIGIBLE * energy {
+                break;
+            }
+            kept.push(index);
+            trace += value;
+        }
+        // A style of one colour has no covariance; one direction of length 0 keeps the shapes.
+        let rows = kept.len().max(1);
+        let mut basis = vec![0f32; rows * channels];
+        for (row, &index) in kept.iter().enumerate() {
+            let length = values[index].sqrt();
+            for channel in 0..channels {
+                basis[row * channels + channel] = (length * vectors[(channel, index)]) as f32;
+            }
+        }
+        Ok(Self {
+            basis: Tensor::from_vec(basis, (rows, channels), covariance.device())?,
+            trace,
+        })
+    }
+
+    /// The function's value at `X`, a scalar on candle's tape.
+    pub(super) fn apply(&self, covariance: &Tensor) -> Result<Tensor> {
+        let small = self.basis.matmul(covariance)?.matmul(&self.basis.t()?)?;
+        let device = small.device().clone();
+        let root = small
+            .to_device(&Device::Cpu)?
+            .contiguous()?
+            .apply_op1_arc(Arc::new(Box::new(TraceOfRoot::default())))?;
+        Ok(root.to_device(&device)?)
+    }
+
+    /// `trace T`.
+    pub(super) fn trace(&self) -> f64 {
+        self.trace
+    }
+}
+
+/// `M -> trace M^(1/2)` for symmetric positive semidefinite `M`, `[k, k]`, in f64 inside.
+#[derive(Default)]
+struct TraceOfRoot {
+    /// `1/2 M^(-1/2)`, found along with the value.
+    derivative: Mutex<Vec<f32>>,
+}
+
+impl CustomOp1 for TraceOfRoot {
+    fn name(&self) -> &'static str {
+        "trace-of-root"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (size, _) = layout.shape().dims2()?;
+        let start = layout.start_offset();
+        let entries = &storage.as_slice::<f32>()?[start..start + size * size];
+        // Rounding leaves M a little askew; the mean of both halves is symmetric.
+        let entry = |row: usize, column: usize| f64::from(entries[row * size + column]);
+        let matrix = Mat::from_fn(size, size, |row, column| {
+            0.5 * (entry(row, column) + entry(column, row))
+        });
+        let (values, vectors) = eigen(&matrix).map_err(candle_core::Error::msg)?;
+        let largest = values.iter().copied().fold(0.0, f64::max);
+        let mut root = 0.0;
+        let mut scaled = vectors.clone();
+        for (index, value) in values.into_iter().enumerate() {
+            let half_inverse = if value > RANK_TOLERANCE * largest {
+                0.5 / value.sqrt()
+            } else {
+                0.0
+            };
+            root += value.max(0.0).sqrt();
+            for row in 0..size {
+                scaled[(row, index)] *= half_inverse;
+            }
+        }
+        let derivative = &scaled * vectors.transpose();
+        let flat = (0..size * size)
+            .map(|at| derivative[(at / size, at % size)] as f32)
+            .collect();
+        *self.derivative.lock().expect("no panic while it is held") = flat;
+        Ok((CpuStorage::F32(vec![root as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, argument: &Tensor, _: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let derivative = self.derivative.lock().expect("no panic while it is held").clone();
+        let derivative = Tensor::from_vec(derivative, argument.shape(), argument.device())?;
+        Ok(Some(derivative.broadcast_mul(gradient)?))
+    }
+}
