@@ -1,5 +1,27 @@
 //! Pixels of any format to planar pictures and back.
+//!
+//! ```text
+//! host's memory ─► Raster ─► Canvas { picture, alpha } ─► resize, pad_to ─► ... ─► crop, resize
+//!                              │                                                      │
+//!                              └─ write ◄──────────────────────────────────────── Picture
+//!                                   └─► RasterMut ─► host's memory
+//! ```
+//!
+//! A [`Canvas`] owns all that it needs, so the memory that is written to may be the memory that was read.
 
+mod fill;
+mod light;
+mod pad;
 mod picture;
+mod raster;
+mod read;
+mod resample;
+mod sample;
+mod write;
 
+pub use fill::fill;
+pub use pad::{Origin, crop, pad_to};
 pub use picture::Picture;
+pub use raster::{Channels, Layout, PixelFormat, Raster, RasterMut, SampleFormat, Transfer};
+pub use read::Canvas;
+pub use resample::{Light, fit, resize};
