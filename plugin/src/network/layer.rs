@@ -61,6 +61,11 @@ impl Layer {
         TABLE[self.index()].3
     }
 
+    /// Its number among torchvision's `features`, which count convolutions, ReLUs and poolings alike.
+    pub fn features(self) -> usize {
+        2 * self.index() + self.pools()
+    }
+
     /// Whether its input has just been pooled.
     pub fn follows_pool(self) -> bool {
         self.0 > 0 && self.pools() != Self(self.0 - 1).pools()
@@ -94,6 +99,12 @@ mod tests {
             assert_eq!(layer.name().parse(), Ok(layer));
         }
         assert!("conv5_2".parse::<Layer>().is_err());
+    }
+
+    #[test]
+    fn features_are_numbered_as_torchvision_does() {
+        let numbers = Layer::ALL.map(Layer::features);
+        assert_eq!(numbers, [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28]);
     }
 
     #[test]

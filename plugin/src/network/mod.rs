@@ -3,9 +3,16 @@
 //! Only 3 x 3 convolutions of stride 1 and padding 1, ReLU, and 2 x 2 pooling of stride 2 (sizes halve, rounding down)
 //! occur. The network is frozen; what is optimised is the picture that goes in.
 
+mod embedded;
 mod layer;
+mod model_file;
+
+use std::path::Path;
+use std::sync::Arc;
 
 pub use layer::Layer;
+
+use crate::Result;
 
 /// One convolution's parameters.
 #[derive(Clone, Debug)]
@@ -51,4 +58,28 @@ pub struct Network {
     pub normalisation: Normalisation,
     /// Where the weights came from, for people.
     pub origin: String,
+}
+
+impl Network {
+    /// The network that is compiled into the library. It is expanded at the first call (52 MB) and shared from then on.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) if the library is damaged.
+    pub fn embedded() -> Result<Arc<Self>> {
+        embedded::network()
+    }
+
+    /// Reads weights from a safetensors file: in the quantised form of the built-in network, or floating-point tensors
+    /// (32 or 16 bits) under torchvision's and timm's names, `features.0.weight` to `features.28.bias`.
+    ///
+    /// The input space of the latter is what the file's metadata say under `input` (`caffe` or `imagenet`). Without
+    /// that, weights that begin as the original ones do are Caffe's, and all others torchvision's.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model), naming the file, what was expected and what was found: a file that cannot
+    /// be read, is truncated or is not safetensors; a tensor that is missing, of another shape or type, or holds a
+    /// value that is not finite; a checksum that does not match.
+    pub fn load(path: &Path) -> Result<Self> {
+        model_file::load(path)
+    }
 }
