@@ -21,5 +21,6 @@ pub mod control;
 pub mod error;
 pub mod network;
 pub mod objective;
+pub mod optimise;
 
 pub use error::{Error, Result};

@@ -1,0 +1,183 @@
+//! Adam (Kingma and Ba 2015) by candle-nn, projected onto the box after every step, with averaged iterates.
+//!
+//! candle-nn's `AdamW` with weight decay 0 is Adam. It takes gradients out of a `GradStore`, as candle's tape leaves
+//! them there; ours come out of the network by hand and are put in directly. They are divided by the root mean square of
+//! the first one, so that Adam's epsilon means the same for every scaling of the loss.
+//!
+//! candle-nn keeps the moments to itself, so they cannot be carried to another grid: a finer level starts its own.
+
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
+use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
+
+use super::average::Average;
+use super::plateau::Plateau;
+use super::{Ending, Optimiser, Problem, Step, vector};
+use crate::Result;
+
+/// The settings of [`Adam`].
+#[derive(Clone, Copy, Debug)]
+pub struct AdamOptions {
+    /// About how far a pixel moves at a step, 0 to 1 being its range.
+    pub learning_rate: f64,
+    /// The decay of the first moment.
+    pub beta1: f64,
+    /// The decay of the second moment.
+    pub beta2: f64,
+    /// The decay of the average of the iterates, 0 or more and below 1; `None` shows the best iterate instead.
+    pub average: Option<f64>,
+    /// Converged when the lowest loss fell by less than this, relative to itself, ...
+    pub tolerance: f64,
+    /// ... over this many steps.
+    pub window: usize,
+}
+
+impl Default for AdamOptions {
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.02,
+            beta1: 0.9,
+            beta2: 0.99,
+            average: Some(0.99),
+            tolerance: 1e-5,
+            window: 100,
+        }
+    }
+}
+
+/// Evaluations in a row that may fail: not be finite, or lie far above the start.
+const FAILURES: usize = 6;
+/// How many times the loss of the start a loss may rise above it.
+const EXPLOSION: f64 = 10.0;
+
+/// The optimiser. See the module's text.
+pub struct Adam {
+    options: AdamOptions,
+    adam: AdamW,
+    /// What candle-nn moves; it holds the same values as `x`.
+    pixels: Var,
+    x: Tensor,
+    /// 1 over the root mean square of the first gradient.
+    unit: Option<f64>,
+    /// The loss of the first evaluation that was finite.
+    first_loss: Option<f64>,
+    average: Option<Average>,
+    best: (Tensor, f64),
+    plateau: Plateau,
+    evaluations: usize,
+    failures: usize,
+    ended: Option<Ending>,
+}
+
+impl Adam {
+    /// Starts from a picture, f32 of any shape, which is projected onto the box.
+    ///
+    /// # Errors
+    /// When the picture is empty, not f32 or not finite.
+    pub fn new(start: &Tensor, options: AdamOptions) -> Result<Self> {
+        let x = vector::admit_start(start)?;
+        let pixels = Var::from_tensor(&x)?;
+        Ok(Self {
+            adam: Self::fresh(&pixels, &options, options.learning_rate)?,
+            pixels,
+            best: (x.clone(), f64::INFINITY),
+            x,
+            unit: None,
+            first_loss: None,
+            average: options.average.map(Average::new),
+            plateau: Plateau::new(options.window, options.tolerance),
+            evaluations: 0,
+            failures: 0,
+            ended: None,
+            options,
+        })
+    }
+
+    fn fresh(pixels: &Var, options: &AdamOptions, learning_rate: f64) -> Result<AdamW> {
+        let params = ParamsAdamW {
+            lr: learning_rate,
+            beta1: options.beta1,
+            beta2: options.beta2,
+            weight_decay: 0.0,
+            ..ParamsAdamW::default()
+        };
+        Ok(AdamW::new(vec![pixels.clone()], params)?)
+    }
+
+    /// Goes against the gradient and back into the box.
+    fn descend(&mut self, gradient: &Tensor, rms: f64) -> Result<()> {
+        let unit = *self.unit.get_or_insert(if rms > 0.0 { 1.0 / rms } else { 1.0 });
+        let mut gradients = GradStore::default();
+        gradients.insert(&self.pixels, vector::scale(unit, gradient)?);
+        self.adam.step(&gradients)?;
+        self.x = vector::project(self.pixels.as_tensor())?;
+        self.pixels.set(&self.x)?;
+        if let Some(average) = &mut self.average {
+            average.update(&self.x)?;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the best picture with half the learning rate and no momentum.
+    fn fall_back(&mut self) -> Result<()> {
+        self.failures += 1;
+        if self.failures >= FAILURES {
+            self.ended = Some(Ending::Diverged);
+            return Ok(());
+        }
+        self.x = self.best.0.clone();
+        self.pixels.set(&self.x)?;
+        self.adam = Self::fresh(&self.pixels, &self.options, 0.5 * self.adam.learning_rate())?;
+        self.average = self.options.average.map(Average::new);
+        Ok(())
+    }
+}
+
+impl Optimiser for Adam {
+    fn step(&mut self, problem: &mut dyn Problem) -> Result<Step> {
+        let report = |this: &Self, loss, accepted| Step {
+            loss,
+            accepted,
+            evaluations: this.evaluations,
+            ended: this.ended,
+        };
+        if self.ended.is_some() {
+            return Ok(report(self, self.best.1, false));
+        }
+        let evaluation = problem.evaluate(&self.x)?;
+        let gradient = vector::admit("gradient", &evaluation.gradient, &self.x)?;
+        self.evaluations += 1;
+        let loss = evaluation.loss;
+        let rms = vector::norm(&gradient)? / (gradient.elem_count() as f64).sqrt();
+        let exploded = self
+            .first_loss
+            .is_some_and(|first| loss > first + EXPLOSION * first.abs());
+        if !loss.is_finite() || !rms.is_finite() || exploded {
+            self.fall_back()?;
+            return Ok(report(self, loss, false));
+        }
+        self.failures = 0;
+        self.first_loss.get_or_insert(loss);
+        if loss < self.best.1 {
+            self.best = (self.x.clone(), loss);
+        }
+        if self.plateau.reached(self.best.1) {
+            self.ended = Some(Ending::Converged);
+        } else {
+            self.descend(&gradient, rms)?;
+        }
+        Ok(report(self, loss, true))
+    }
+
+    fn picture(&self) -> &Tensor {
+        match (&self.average, self.ended) {
+            (_, Some(Ending::Diverged)) => &self.best.0,
+            (Some(average), _) => average.mean().unwrap_or(&self.x),
+            (None, _) => &self.best.0,
+        }
+    }
+
+    fn best(&self) -> (&Tensor, f64) {
+        (&self.best.0, self.best.1)
+    }
+}

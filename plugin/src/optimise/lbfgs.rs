@@ -1,0 +1,331 @@
+//! Projected L-BFGS: a quasi-Newton method for the box `0 <= x <= 1`.
+//!
+//! At each iterate the pixels that sit on a bound and would be pushed out are held; the two-loop recursion makes a
+//! direction for the others (Bertsekas 1982; Kim, Sra and Dhillon 2010), and the trial points are projections of
+//! `x + t d` onto the box. `t = 1` comes first and nearly always serves, so an iteration costs little more than one
+//! evaluation.
+//!
+//! The first direction is the gradient's, of a length that moves the pixels by a small, visible amount; from the first
+//! pair on, the curvature gives the scale. Whatever is wrong with a direction (an ascent, a search that fails), the
+//! remedy is the same: forget the history and go along the projected gradient again.
+
+use candle_core::Tensor;
+
+use super::history::{History, Identity, Metric};
+use super::line_search::{self, Trial, Verdict};
+use super::plateau::Plateau;
+use super::{Ending, Optimiser, Problem, Step, vector};
+use crate::Result;
+
+/// The settings of [`Lbfgs`].
+#[derive(Clone, Copy, Debug)]
+pub struct LbfgsOptions {
+    /// Pairs remembered, each of which costs the memory of two pictures. 0 is projected steepest descent.
+    pub history: usize,
+    /// The root mean square over all samples of the first step, before it is bent into the box.
+    pub first_change: f64,
+    /// The number of accepted losses, the last included, of whose largest a trial must be lower. 1 is a search that
+    /// falls at every step.
+    pub memory: usize,
+    /// Converged when the loss fell by less than this, relative to itself, ...
+    pub tolerance: f64,
+    /// ... over this many accepted steps.
+    pub window: usize,
+}
+
+impl Default for LbfgsOptions {
+    fn default() -> Self {
+        Self {
+            history: 20,
+            first_change: 2.0 / 255.0,
+            memory: 1,
+            tolerance: 1e-5,
+            window: 10,
+        }
+    }
+}
+
+/// Trials along one direction before it is given up.
+const TRIALS: usize = 8;
+/// Evaluations in a row that may fail to be finite.
+const FAILURES: usize = 6;
+/// Halvings of a step whose bent path promises no descent, none of which costs an evaluation.
+const HALVINGS: usize = 12;
+/// How much longer the next step along the gradient is when the last one met no positive curvature.
+const GROWTH: f64 = 4.0;
+/// The longest step along the gradient, as a root mean square.
+const LONGEST: f64 = 0.25;
+
+/// A search along one direction.
+struct Search {
+    direction: Tensor,
+    length: f64,
+    trials: usize,
+    /// Along the gradient alone, without the history.
+    steepest: bool,
+}
+
+/// A point to evaluate.
+struct Candidate {
+    x: Tensor,
+    /// From the iterate to `x`.
+    s: Tensor,
+    promised: f64,
+}
+
+/// The optimiser. See the module's text.
+pub struct Lbfgs {
+    options: LbfgsOptions,
+    metric: Box<dyn Metric>,
+    history: History,
+    x: Tensor,
+    loss: f64,
+    /// At `x`; `None` before the first evaluation.
+    gradient: Option<Tensor>,
+    search: Option<Search>,
+    /// Root mean square of the next step along the gradient.
+    change: f64,
+    /// The losses that a trial is compared with.
+    recent: Vec<f64>,
+    plateau: Plateau,
+    best: (Tensor, f64),
+    evaluations: usize,
+    failures: usize,
+    ended: Option<Ending>,
+}
+
+impl Lbfgs {
+    /// Starts from a picture, f32 of any shape, which is projected onto the box.
+    ///
+    /// # Errors
+    /// When the picture is empty, not f32 or not finite.
+    pub fn new(start: &Tensor, options: LbfgsOptions) -> Result<Self> {
+        Self::with_metric(start, options, Box::new(Identity))
+    }
+
+    /// As [`Lbfgs::new`], with a metric to start each direction from.
+    pub fn with_metric(start: &Tensor, options: LbfgsOptions, metric: Box<dyn Metric>) -> Result<Self> {
+        let x = vector::admit_start(start)?;
+        Ok(Self {
+            history: History::new(options.history),
+            best: (x.clone(), f64::INFINITY),
+            x,
+            loss: f64::INFINITY,
+            gradient: None,
+            search: None,
+            change: options.first_change,
+            recent: Vec::new(),
+            plateau: Plateau::new(options.window, options.tolerance),
+            evaluations: 0,
+            failures: 0,
+            ended: None,
+            metric,
+            options,
+        })
+    }
+
+    /// The optimiser on another grid, its curvature carried along: `resample` maps a picture to the new grid and is
+    /// applied to the best picture and to every pair of the history. A pair that lost its positive curvature on the way is
+    /// dropped. Counts of evaluations and losses start anew, since the new grid's loss is another function.
+    pub fn resized(self, metric: Box<dyn Metric>, resample: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let mut resized = Self::with_metric(&resample(&self.best.0)?, self.options, metric)?;
+        resized.history = self.history.resized(resample)?;
+        Ok(resized)
+    }
+
+    /// The number of pairs in the history.
+    pub fn pairs(&self) -> usize {
+        self.history.len()
+    }
+
+    fn report(&self, loss: f64, accepted: bool) -> Step {
+        Step {
+            loss,
+            accepted,
+            evaluations: self.evaluations,
+            ended: self.ended,
+        }
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.ended = Some(ending);
+        self.search = None;
+    }
+
+    /// Evaluates the picture to start from.
+    fn begin(&mut self, problem: &mut dyn Problem) -> Result<Step> {
+        let evaluation = problem.evaluate(&self.x)?;
+        let gradient = vector::admit("gradient", &evaluation.gradient, &self.x)?;
+        self.evaluations += 1;
+        let finite = evaluation.loss.is_finite() && vector::norm(&gradient)?.is_finite();
+        if finite {
+            self.failures = 0;
+            self.arrive(self.x.clone(), evaluation.loss, gradient);
+        } else {
+            self.fail();
+        }
+        Ok(self.report(evaluation.loss, finite))
+    }
+
+    /// Makes a point the iterate.
+    fn arrive(&mut self, x: Tensor, loss: f64, gradient: Tensor) {
+        if loss < self.best.1 {
+            self.best = (x.clone(), loss);
+        }
+        if self.recent.len() == self.options.memory.max(1) {
+            self.recent.remove(0);
+        }
+        self.recent.push(loss);
+        if self.plateau.reached(loss) {
+            self.end(Ending::Converged);
+        }
+        self.x = x;
+        self.loss = loss;
+        self.gradient = Some(gradient);
+        self.search = None;
+    }
+
+    /// Counts an evaluation that was not finite.
+    fn fail(&mut self) {
+        self.failures += 1;
+        if self.failures >= FAILURES {
+            self.end(Ending::Diverged);
+        }
+    }
+
+    /// A direction of descent from the iterate.
+    fn search_from(&self, gradient: &Tensor) -> Result<Search> {
+        let free = vector::free_pixels(&self.x, gradient)?;
+        let v = vector::product(&free, gradient)?;
+        if let Some(h) = self.history.apply(&v, &free, &*self.metric)? {
+            // Also false for a NaN.
+            if vector::dot(&h, &v)? > 0.0 {
+                return Ok(Search {
+                    direction: vector::scale(-1.0, &h)?,
+                    length: 1.0,
+                    trials: 0,
+                    steepest: false,
+                });
+            }
+        }
+        self.steepest(&free, &v)
+    }
+
+    /// The direction of the gradient `v` on the free pixels, as the metric sees it.
+    fn steepest(&self, free: &Tensor, v: &Tensor) -> Result<Search> {
+        let image = vector::admit("metric's image", &self.metric.apply(v)?, v)?;
+        let h = vector::product(free, &image)?;
+        let rms = vector::norm(&h)? / (h.elem_count() as f64).sqrt();
+        let factor = if rms > 0.0 { -self.change / rms } else { 0.0 };
+        Ok(Search {
+            direction: vector::scale(factor, &h)?,
+            length: 1.0,
+            trials: 0,
+            steepest: true,
+        })
+    }
+
+    /// The next point to evaluate along the search, shortened until its path promises a descent; `None` if none does.
+    fn candidate(&self, search: &mut Search, gradient: &Tensor) -> Result<Option<Candidate>> {
+        for _ in 0..HALVINGS {
+            let x = vector::project_step(&self.x, search.length, &search.direction)?;
+            let s = vector::difference(&x, &self.x)?;
+            let promised = vector::dot(gradient, &s)?;
+            if promised < 0.0 {
+                return Ok(Some(Candidate { x, s, promised }));
+            }
+            search.length *= 0.5;
+        }
+        Ok(None)
+    }
+
+    /// The next point to evaluate, and the search that it belongs to; `None` when no pixel can be moved downhill.
+    fn plan(&mut self, gradient: &Tensor) -> Result<Option<(Search, Candidate)>> {
+        let mut search = match self.search.take() {
+            Some(search) => search,
+            None => self.search_from(gradient)?,
+        };
+        loop {
+            if let Some(candidate) = self.candidate(&mut search, gradient)? {
+                return Ok(Some((search, candidate)));
+            }
+            if search.steepest {
+                return Ok(None);
+            }
+            self.history.clear();
+            search = self.search_from(gradient)?;
+        }
+    }
+
+    /// Shortens the search, or gives it up.
+    fn refuse(&mut self, mut search: Search, share: f64) {
+        search.trials += 1;
+        search.length *= share;
+        if search.trials < TRIALS {
+            self.search = Some(search);
+        } else if search.steepest {
+            self.end(Ending::Stalled);
+        } else {
+            self.history.clear();
+        }
+    }
+}
+
+impl Optimiser for Lbfgs {
+    fn step(&mut self, problem: &mut dyn Problem) -> Result<Step> {
+        if self.ended.is_some() {
+            return Ok(self.report(self.loss, false));
+        }
+        let Some(gradient) = self.gradient.clone() else {
+            return self.begin(problem);
+        };
+        let Some((search, candidate)) = self.plan(&gradient)? else {
+            self.end(Ending::Converged);
+            return Ok(self.report(self.loss, false));
+        };
+        let Candidate { x, s, promised } = candidate;
+        let answer = problem.evaluate(&x).and_then(|evaluation| {
+            let gradient = vector::admit("gradient", &evaluation.gradient, &x)?;
+            Ok((evaluation.loss, gradient))
+        });
+        let (loss, next_gradient) = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.search = Some(search);
+                return Err(error);
+            }
+        };
+        self.evaluations += 1;
+        let slope = vector::dot(&next_gradient, &s)?;
+        let reference = self.recent.iter().copied().fold(self.loss, f64::max);
+        let trial = Trial { loss, promised, slope };
+        match line_search::judge(self.loss, reference, &trial) {
+            Verdict::Accept => {
+                self.failures = 0;
+                let y = vector::difference(&next_gradient, &gradient)?;
+                let rms = vector::norm(&s)? / (s.elem_count() as f64).sqrt();
+                let curved = self.history.push(s, y)?;
+                self.change = if curved { rms } else { (GROWTH * rms).min(LONGEST) };
+                self.arrive(x, loss, next_gradient);
+                Ok(self.report(loss, true))
+            }
+            Verdict::Shorten(share) => {
+                self.refuse(search, share);
+                if loss.is_finite() && slope.is_finite() {
+                    self.failures = 0;
+                } else {
+                    self.fail();
+                }
+                Ok(self.report(loss, false))
+            }
+        }
+    }
+
+    fn picture(&self) -> &Tensor {
+        &self.best.0
+    }
+
+    fn best(&self) -> (&Tensor, f64) {
+        (&self.best.0, self.best.1)
+    }
+}

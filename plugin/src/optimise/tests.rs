@@ -1,0 +1,472 @@
+//! Both optimisers on functions whose minima are known, and with everything that can go wrong on the way.
+
+use candle_core::{Device, Tensor};
+use rayon::ThreadPoolBuilder;
+
+use super::problems::{Fault, Faulty, Miniature, Quadratic, Rosenbrock, random};
+use super::{Adam, AdamOptions, Ending, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Problem, Step, vector};
+use crate::Result;
+
+/// Options under which only the number of evaluations ends a run.
+fn unending() -> LbfgsOptions {
+    LbfgsOptions {
+        tolerance: -1.0,
+        ..LbfgsOptions::default()
+    }
+}
+
+fn grey(count: usize) -> Tensor {
+    Tensor::full(0.5f32, count, &Device::Cpu).unwrap()
+}
+
+fn values(x: &Tensor) -> Vec<f32> {
+    x.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn both(start: &Tensor) -> [Box<dyn Optimiser>; 2] {
+    [
+        Box::new(Lbfgs::new(start, LbfgsOptions::default()).unwrap()),
+        Box::new(Adam::new(start, AdamOptions::default()).unwrap()),
+    ]
+}
+
+/// Steps until the loss is at most `goal`, the optimiser ends, or the evaluations run out.
+fn run(optimiser: &mut dyn Optimiser, problem: &mut dyn Problem, limit: usize, goal: f64) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while steps.len() < limit {
+        let step = optimiser.step(problem).unwrap();
+        steps.push(step);
+        if optimiser.best().1 <= goal || step.ended.is_some() {
+            break;
+        }
+    }
+    steps
+}
+
+/// Evaluations that projected L-BFGS needs to bring a quadratic's excess down to a millionth, within `limit`.
+fn evaluations_on_quadratic(condition: f32, options: LbfgsOptions, limit: usize) -> usize {
+    let quadratic = Quadratic::new(3000, condition);
+    let least = quadratic.value(&quadratic.solution());
+    let goal = least + 1e-6 * (quadratic.value(&[0.5; 3000]) - least);
+    let mut optimiser = Lbfgs::new(&grey(3000), options).unwrap();
+    let steps = run(&mut optimiser, &mut Faulty::new(quadratic, |_| None), limit, goal);
+    let loss = optimiser.best().1;
+    assert!(
+        loss <= goal,
+        "{loss:e} after {} evaluations, goal {goal:e}",
+        steps.len()
+    );
+    steps.len()
+}
+
+#[test]
+fn lbfgs_solves_quadratics_in_the_box_with_few_evaluations() {
+    for (condition, limit) in [(1e1, 15), (1e2, 40), (1e4, 220)] {
+        evaluations_on_quadratic(condition, unending(), limit);
+    }
+}
+
+#[test]
+fn curvature_pays_where_the_gradient_alone_does_not() {
+    let with = evaluations_on_quadratic(100.0, unending(), 40);
+    let without = evaluations_on_quadratic(
+        100.0,
+        LbfgsOptions {
+            history: 0,
+            ..unending()
+        },
+        4000,
+    );
+    assert!(without > 2 * with, "{with} with and {without} without the history");
+}
+
+#[test]
+fn lbfgs_finds_the_constrained_minimum_pixel_by_pixel() {
+    let quadratic = Quadratic::new(500, 10.0);
+    let solution = quadratic.solution();
+    let mut optimiser = Lbfgs::new(&grey(500), unending()).unwrap();
+    run(
+        &mut optimiser,
+        &mut Faulty::new(quadratic, |_| None),
+        200,
+        f64::NEG_INFINITY,
+    );
+    for (x, expected) in values(optimiser.picture()).iter().zip(solution) {
+        assert!((x - expected).abs() < 1e-4, "{x} for {expected}");
+        // What is held at a bound must be on it, not near it.
+        assert!(
+            (0.0 < expected && expected < 1.0) || *x == expected,
+            "{x} for {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_step_is_one_evaluation_and_nearly_every_one_is_accepted() {
+    let mut miniature = Faulty::new(Miniature::new(24), |_| None);
+    let mut optimiser = Lbfgs::new(&miniature.inner.start, unending()).unwrap();
+    let steps = run(&mut optimiser, &mut miniature, 100, 0.0);
+    assert_eq!(miniature.evaluations, 100);
+    assert_eq!(steps.last().unwrap().evaluations, 100);
+    let accepted = steps.iter().filter(|step| step.accepted).count();
+    assert!(accepted >= 92, "{accepted} of 100");
+}
+
+#[test]
+fn lbfgs_follows_a_valley_to_the_bound() {
+    let mut optimiser = Lbfgs::new(&Tensor::new(&[0.15f32, 0.9], &Device::Cpu).unwrap(), unending()).unwrap();
+    let steps = run(&mut optimiser, &mut Faulty::new(Rosenbrock, |_| None), 60, 0.25 + 1e-6);
+    let x = values(optimiser.picture());
+    assert!(
+        optimiser.best().1 <= 0.25 + 1e-6,
+        "{:?} after {}",
+        optimiser.best().1,
+        steps.len()
+    );
+    assert!(x[0] == 1.0 && (x[1] - 0.875).abs() < 1e-3, "{x:?}");
+}
+
+#[test]
+fn lbfgs_is_several_times_faster_than_adam_on_style_transfer_in_miniature() {
+    let mut goal = f64::INFINITY;
+    for (mut optimiser, limit) in both(&Miniature::new(24).start).into_iter().zip([15, 45]) {
+        let mut problem = Faulty::new(Miniature::new(24), |_| None);
+        let start = optimiser.step(&mut problem).unwrap().loss;
+        run(&mut *optimiser, &mut problem, limit, 0.0);
+        let reached = optimiser.best().1;
+        assert!(reached < 0.4 * start, "{reached} from {start}");
+        assert!(
+            reached > goal || goal.is_infinite(),
+            "Adam came to {reached}, L-BFGS to {goal}"
+        );
+        goal = reached;
+    }
+}
+
+#[test]
+fn adam_comes_near_the_minimum_and_its_average_nearer() {
+    let quadratic = Quadratic::new(500, 10.0);
+    let solution = quadratic.solution();
+    let options = AdamOptions {
+        average: Some(0.9),
+        ..AdamOptions::default()
+    };
+    let mut adam = Adam::new(&grey(500), options).unwrap();
+    run(&mut adam, &mut Faulty::new(quadratic, |_| None), 300, f64::NEG_INFINITY);
+    for (x, expected) in values(adam.picture()).iter().zip(solution) {
+        assert!((x - expected).abs() < 0.01, "{x} for {expected}");
+    }
+}
+
+#[test]
+fn the_best_is_never_worse_than_the_start_and_never_rises() {
+    for mut optimiser in both(&grey(300)) {
+        let mut problem = Faulty::new(Quadratic::new(300, 1e3), |_| None);
+        let mut least = optimiser.step(&mut problem).unwrap().loss;
+        assert_eq!(optimiser.best().1, least);
+        for _ in 0..60 {
+            optimiser.step(&mut problem).unwrap();
+            let (picture, loss) = optimiser.best();
+            assert!(loss <= least);
+            assert_eq!(problem.inner.value(&values(picture)), loss);
+            least = loss;
+        }
+    }
+}
+
+#[test]
+fn a_search_that_need_not_fall_still_reports_the_best() {
+    let options = LbfgsOptions {
+        memory: 8,
+        ..unending()
+    };
+    let mut problem = Faulty::new(Rosenbrock, |_| None);
+    let mut optimiser = Lbfgs::new(&Tensor::new(&[0.15f32, 0.9], &Device::Cpu).unwrap(), options).unwrap();
+    let steps = run(&mut optimiser, &mut problem, 60, 0.25 + 1e-6);
+    let least = steps.iter().map(|step| step.loss).fold(f64::INFINITY, f64::min);
+    assert_eq!(optimiser.best().1, least);
+    assert!(least <= 0.25 + 1e-6, "{least}");
+}
+
+#[test]
+fn one_faulty_evaluation_is_survived() {
+    let faults: [fn(usize) -> Option<Fault>; 6] = [
+        |k| (k == 1).then_some(Fault::LossNan),
+        |k| (k == 2).then_some(Fault::LossNan),
+        |k| (k == 7).then_some(Fault::LossNan),
+        |k| (k == 7).then_some(Fault::GradientNan),
+        |k| (k == 1).then_some(Fault::GradientNan),
+        |k| (k == 9).then_some(Fault::Infinite),
+    ];
+    for fault in faults {
+        for (mut optimiser, limit) in both(&grey(300)).into_iter().zip([25, 150]) {
+            let quadratic = Quadratic::new(300, 10.0);
+            let least = quadratic.value(&quadratic.solution());
+            let goal = least + 1e-3 * (quadratic.value(&[0.5; 300]) - least);
+            let steps = run(&mut *optimiser, &mut Faulty::new(quadratic, fault), limit, goal);
+            let loss = optimiser.best().1;
+            assert!(loss <= goal, "{loss} after {} evaluations, goal {goal}", steps.len());
+            assert!(steps.iter().all(|step| step.loss.is_finite() || !step.accepted));
+        }
+    }
+}
+
+#[test]
+fn endless_faults_are_a_divergence_that_keeps_the_best() {
+    let faults: [fn(usize) -> Option<Fault>; 3] = [
+        |k| (k > 5).then_some(Fault::LossNan),
+        |k| (k > 5).then_some(Fault::GradientNan),
+        |k| (k > 5).then_some(Fault::Infinite),
+    ];
+    for fault in faults {
+        for mut optimiser in both(&grey(300)) {
+            let mut problem = Faulty::new(Quadratic::new(300, 100.0), fault);
+            let before = run(&mut *optimiser, &mut problem, 5, f64::NEG_INFINITY);
+            let best = before.iter().map(|step| step.loss).fold(f64::INFINITY, f64::min);
+            let after = run(&mut *optimiser, &mut problem, 50, f64::NEG_INFINITY);
+            assert_eq!(after.last().unwrap().ended, Some(Ending::Diverged));
+            assert!(after.len() <= 10, "{} evaluations wasted", after.len());
+            assert_eq!(optimiser.best().1, best);
+            assert_eq!(problem.inner.value(&values(optimiser.picture())), best);
+            // An optimiser at its end evaluates nothing more.
+            let evaluations = problem.evaluations;
+            assert_eq!(optimiser.step(&mut problem).unwrap().ended, Some(Ending::Diverged));
+            assert_eq!(problem.evaluations, evaluations);
+        }
+    }
+}
+
+#[test]
+fn nothing_but_faults_is_a_divergence_that_keeps_the_start() {
+    let start = Tensor::from_vec(random(7, 300, 0.0, 1.0), 300, &Device::Cpu).unwrap();
+    for mut optimiser in both(&start) {
+        let mut problem = Faulty::new(Quadratic::new(300, 100.0), |_| Some(Fault::LossNan));
+        let steps = run(&mut *optimiser, &mut problem, 50, f64::NEG_INFINITY);
+        assert_eq!(steps.last().unwrap().ended, Some(Ending::Diverged));
+        assert_eq!(values(optimiser.picture()), values(&start));
+    }
+}
+
+#[test]
+fn an_explosion_makes_adam_fall_back() {
+    let options = AdamOptions {
+        learning_rate: 0.02,
+        average: None,
+        ..AdamOptions::default()
+    };
+    // Steep walls around the start: 0.02 is far too much.
+    let quadratic = Quadratic {
+        curvature: vec![1e6; 10],
+        minimum: vec![0.499; 10],
+    };
+    let mut adam = Adam::new(&grey(10), options).unwrap();
+    let mut problem = Faulty::new(quadratic, |_| None);
+    let steps = run(&mut adam, &mut problem, 200, f64::NEG_INFINITY);
+    let (first, best) = (steps[0].loss, adam.best().1);
+    assert!(steps.iter().any(|step| !step.accepted), "nothing exploded");
+    assert!(best < 0.5 * first, "{best} from {first}");
+}
+
+#[test]
+fn an_interruption_changes_nothing() {
+    for k in [1, 2, 3, 8] {
+        let mut straight = both(&grey(300));
+        let interrupted = both(&grey(300));
+        for (straight, mut interrupted) in straight.iter_mut().zip(interrupted) {
+            let mut problem = Faulty::new(Quadratic::new(300, 100.0), |_| None);
+            run(&mut **straight, &mut problem, 20, f64::NEG_INFINITY);
+            for step in 1..=20 {
+                if step == k {
+                    let before = interrupted.best().1;
+                    let mut problem = Faulty::new(Quadratic::new(300, 100.0), |_| Some(Fault::Interrupted));
+                    let error = interrupted.step(&mut problem).unwrap_err();
+                    assert_eq!(error.to_string(), "interrupted");
+                    assert_eq!(interrupted.best().1.to_bits(), before.to_bits());
+                }
+                interrupted.step(&mut problem).unwrap();
+            }
+            assert_eq!(
+                values(straight.picture()),
+                values(interrupted.picture()),
+                "interrupted at {k}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_level_loss_ends_as_converged_or_stalled() {
+    let quadratic = Quadratic::new(300, 10.0);
+    let least = quadratic.value(&quadratic.solution());
+    let mut optimiser = Lbfgs::new(&grey(300), LbfgsOptions::default()).unwrap();
+    let steps = run(
+        &mut optimiser,
+        &mut Faulty::new(quadratic, |_| None),
+        200,
+        f64::NEG_INFINITY,
+    );
+    assert_eq!(steps.last().unwrap().ended, Some(Ending::Converged));
+    assert!(optimiser.best().1 < least * (1.0 + 1e-5));
+
+    // With nothing else to end it, a search along the gradient must fail in the end, or no pixel be left to move.
+    let mut optimiser = Lbfgs::new(&grey(300), unending()).unwrap();
+    let steps = run(
+        &mut optimiser,
+        &mut Faulty::new(Quadratic::new(300, 10.0), |_| None),
+        500,
+        f64::NEG_INFINITY,
+    );
+    assert!(
+        matches!(steps.last().unwrap().ended, Some(Ending::Stalled | Ending::Converged)),
+        "{steps:?}"
+    );
+}
+
+#[test]
+fn a_start_at_the_minimum_converges_at_once() {
+    let solution = Quadratic::new(300, 10.0).solution();
+    let start = Tensor::from_vec(solution.clone(), 300, &Device::Cpu).unwrap();
+    let mut optimiser = Lbfgs::new(&start, LbfgsOptions::default()).unwrap();
+    let steps = run(
+        &mut optimiser,
+        &mut Faulty::new(Quadratic::new(300, 10.0), |_| None),
+        10,
+        f64::NEG_INFINITY,
+    );
+    assert_eq!(steps.last().unwrap().ended, Some(Ending::Converged));
+    assert_eq!(values(optimiser.picture()), solution);
+}
+
+#[test]
+fn endings_are_sentences_that_differ() {
+    let texts = [Ending::Converged, Ending::Stalled, Ending::Diverged].map(|ending| ending.to_string());
+    for (text, word) in texts.iter().zip(["converged: ", "stalled: ", "diverged: "]) {
+        assert!(text.starts_with(word) && text.len() > word.len() + 20, "{text}");
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let bits = |threads: usize| {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            both(&grey(100_003)).map(|mut optimiser| {
+                let mut problem = Quadratic::new(100_003, 1e3);
+                let steps = run(&mut *optimiser, &mut problem, 15, f64::NEG_INFINITY);
+                let losses: Vec<u64> = steps.iter().map(|step| step.loss.to_bits()).collect();
+                let pixels: Vec<u32> = values(optimiser.picture()).iter().map(|x| x.to_bits()).collect();
+                (losses, pixels)
+            })
+        })
+    };
+    let one = bits(1);
+    assert!(one == bits(2) && one == bits(7), "threads change the result");
+}
+
+/// The exact inverse of a diagonal Hessian.
+struct Diagonal(Tensor);
+
+impl Metric for Diagonal {
+    fn apply(&self, v: &Tensor) -> Result<Tensor> {
+        vector::product(&self.0, v)
+    }
+}
+
+#[test]
+fn a_good_metric_solves_a_bad_condition_in_a_few_steps() {
+    let quadratic = Quadratic::new(3000, 1e4);
+    let least = quadratic.value(&quadratic.solution());
+    let goal = least + 1e-6 * (quadratic.value(&[0.5; 3000]) - least);
+    let inverse: Vec<f32> = quadratic.curvature.iter().map(|c| 1.0 / c).collect();
+    let metric = Diagonal(Tensor::from_vec(inverse, 3000, &Device::Cpu).unwrap());
+    let mut optimiser = Lbfgs::with_metric(&grey(3000), unending(), Box::new(metric)).unwrap();
+    run(&mut optimiser, &mut Faulty::new(quadratic, |_| None), 20, goal);
+    assert!(optimiser.best().1 <= goal);
+}
+
+/// A metric that is none: every direction that it makes points uphill.
+struct Uphill;
+
+impl Metric for Uphill {
+    fn apply(&self, v: &Tensor) -> Result<Tensor> {
+        vector::scale(-1.0, v)
+    }
+}
+
+#[test]
+fn directions_uphill_are_not_followed() {
+    let mut optimiser = Lbfgs::with_metric(&grey(300), unending(), Box::new(Uphill)).unwrap();
+    let mut problem = Faulty::new(Quadratic::new(300, 10.0), |_| None);
+    let steps = run(&mut optimiser, &mut problem, 10, f64::NEG_INFINITY);
+    assert!(steps.last().unwrap().ended.is_some() && problem.evaluations == 1);
+}
+
+#[test]
+fn the_curvature_survives_a_change_of_grid() {
+    let coarse = Quadratic::new(300, 100.0);
+    // Every pixel twice, at half the weight each: the same function of the same picture on a finer grid.
+    let twice = |values: &[f32], factor: f32| -> Vec<f32> { values.iter().flat_map(|v| [factor * v; 2]).collect() };
+    let fine = || Quadratic {
+        curvature: twice(&coarse.curvature, 0.5),
+        minimum: twice(&coarse.minimum, 1.0),
+    };
+    let resample = |v: &Tensor| Ok(Tensor::from_vec(twice(&values(v), 1.0), 600, &Device::Cpu)?);
+    let run_on = |optimiser: &mut Lbfgs, problem: Quadratic, count: usize| -> Vec<f64> {
+        let steps = run(optimiser, &mut Faulty::new(problem, |_| None), count, f64::NEG_INFINITY);
+        steps.iter().map(|step| step.loss).collect()
+    };
+
+    let mut stays = Lbfgs::new(&grey(300), unending()).unwrap();
+    let mut moves = Lbfgs::new(&grey(300), unending()).unwrap();
+    let coarse_again = || Quadratic::new(300, 100.0);
+    let halfway = *run_on(&mut stays, coarse_again(), 8).last().unwrap();
+    run_on(&mut moves, coarse_again(), 8);
+    let picture = resample(moves.picture()).unwrap();
+    let mut moves = moves.resized(Box::new(Identity), &resample).unwrap();
+    assert_eq!(values(moves.picture()), values(&picture));
+    assert!(moves.pairs() > 0);
+
+    // The two go on alike, but for one more evaluation at the start of the new grid and for rounding.
+    let (stayed, moved) = (run_on(&mut stays, coarse_again(), 6), run_on(&mut moves, fine(), 7));
+    assert!((moved[0] - halfway).abs() < 1e-5 * halfway, "{} {halfway}", moved[0]);
+    for (stayed, moved) in stayed.iter().zip(&moved[1..]) {
+        assert!((stayed - moved).abs() < 1e-5 * stayed, "{stayed} {moved}");
+    }
+}
+
+#[test]
+fn what_is_no_picture_is_refused() {
+    let start = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
+    let texts = [
+        start(&[0.5, f32::NAN]),
+        start(&[]),
+        Tensor::zeros(3, candle_core::DType::F64, &Device::Cpu).unwrap(),
+    ];
+    for start in &texts {
+        assert!(Lbfgs::new(start, LbfgsOptions::default()).is_err());
+        assert!(Adam::new(start, AdamOptions::default()).is_err());
+    }
+    let outside = Lbfgs::new(&start(&[-1.0, 0.25, 2.0]), LbfgsOptions::default()).unwrap();
+    assert_eq!(values(outside.picture()), [0.0, 0.25, 1.0]);
+}
+
+/// A problem whose gradient has lost its last element.
+struct Short;
+
+impl Problem for Short {
+    fn evaluate(&mut self, x: &Tensor) -> Result<super::Evaluation> {
+        let gradient = x.narrow(0, 0, x.elem_count() - 1)?;
+        Ok(super::Evaluation { loss: 1.0, gradient })
+    }
+}
+
+#[test]
+fn a_gradient_of_another_shape_is_refused() {
+    for mut optimiser in both(&grey(10)) {
+        let text = optimiser.step(&mut Short).unwrap_err().to_string();
+        assert!(
+            text.contains("gradient") && text.contains("[9]") && text.contains("[10]"),
+            "{text}"
+        );
+    }
+}
