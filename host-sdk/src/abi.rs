@@ -22,7 +22,7 @@ use std::ffi::{c_char, c_void};
 
 /// The number of the ABI that this file describes.
 pub const ABI: u32 = 1;
-/// The one symbol that every plugin exports: an [`Entry`].
+/// The one symbol that every plugin exports, a function of type [`Entry`].
 pub const ENTRY_SYMBOL: &str = "pentimento_entry";
 /// The optional symbol for Rust hosts: the layouts of these tables as abi_stable sees them.
 pub const LAYOUT_SYMBOL: &str = "pentimento_layout";

@@ -80,7 +80,9 @@ fn summary(errors: &AbiInstabilityErrors) -> String {
         TLFieldOrFunction::Field(field) => field.name(),
         TLFieldOrFunction::Function(function) => function.name.as_str(),
     });
-    let path: Vec<_> = names.collect();
+    // Behind a pointer the target is field "0", and a function stands inside the field that points to it.
+    let mut path: Vec<_> = names.filter(|name| *name != "0").collect();
+    path.dedup();
     let what = deepest.errs.first().map_or_else(|| "differs".to_owned(), difference);
     format!("{}: {what}", path.join(" > "))
 }
