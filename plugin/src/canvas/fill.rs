@@ -158,3 +158,133 @@ fn neighbours(finer: usize, size: usize) -> (usize, usize) {
     };
     (near, far)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gradient(width: usize, height: usize) -> Picture {
+        let count = 3 * width * height;
+        let samples = (0..count).map(|i| i as f32 / count as f32).collect();
+        Picture::new(width, height, samples).unwrap()
+    }
+
+    #[test]
+    fn what_is_trusted_keeps_its_bits() {
+        for (width, height) in [(1, 1), (7, 5), (16, 16)] {
+            let original = gradient(width, height);
+            let mut picture = original.clone();
+            fill(&mut picture, &vec![1.0; width * height]);
+            assert_eq!(picture, original);
+
+            let trust: Vec<f32> = (0..width * height)
+                .map(|i| if i % 4 == 1 { 0.0 } else { 1.0 })
+                .collect();
+            fill(&mut picture, &trust);
+            for (index, (after, before)) in picture.samples.iter().zip(&original.samples).enumerate() {
+                if trust[index % (width * height)] == 1.0 {
+                    assert_eq!(after, before);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_hole_takes_the_colour_around_it() {
+        let mut picture = Picture::new(9, 9, vec![0.25; 3 * 81]).unwrap();
+        let mut trust = vec![1.0; 81];
+        for y in 2..7 {
+            for x in 2..7 {
+                trust[y * 9 + x] = 0.0;
+                picture.samples[y * 9 + x] = 1.0;
+            }
+        }
+        fill(&mut picture, &trust);
+        assert!(picture.samples.iter().all(|sample| (sample - 0.25).abs() < 1e-6));
+    }
+
+    #[test]
+    fn one_visible_pixel_colours_everything() {
+        for (width, height) in [(1, 1), (1, 9), (13, 1), (13, 9), (64, 3)] {
+            for at in [0, width * height / 2, width * height - 1] {
+                for least in [1.0, 1e-3, f32::MIN_POSITIVE] {
+                    let mut picture = gradient(width, height);
+                    let plane = width * height;
+                    let colour: [f32; 3] = std::array::from_fn(|c| picture.samples[c * plane + at]);
+                    let mut trust = vec![0.0; plane];
+                    trust[at] = least;
+                    fill(&mut picture, &trust);
+                    for (index, sample) in picture.samples.iter().enumerate() {
+                        let expected = colour[index / plane];
+                        assert!(
+                            (sample - expected).abs() < 1e-5,
+                            "{width} x {height}: {sample} for {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_visible_is_gray() {
+        for (width, height) in [(1, 1), (2, 1), (5, 8)] {
+            let mut picture = gradient(width, height);
+            fill(&mut picture, &vec![0.0; width * height]);
+            assert!(picture.samples.iter().all(|&sample| sample == NOTHING_VISIBLE));
+        }
+    }
+
+    #[test]
+    fn the_fill_is_nearer_to_the_nearer_colour_and_without_steps() {
+        // Black on the left, white on the right, a wide gap between.
+        let (width, height) = (64, 4);
+        let samples = (0..3 * width * height)
+            .map(|i| if i % width < 32 { 0.0 } else { 1.0 })
+            .collect();
+        let mut picture = Picture::new(width, height, samples).unwrap();
+        let trust: Vec<f32> = (0..width * height)
+            .map(|i| if (8..56).contains(&(i % width)) { 0.0 } else { 1.0 })
+            .collect();
+        fill(&mut picture, &trust);
+        let row = &picture.samples[..width];
+        assert!(row[9] < 0.1 && row[54] > 0.9, "{row:?}");
+        for pair in row.windows(2) {
+            assert!(pair[1] >= pair[0] - 1e-6 && pair[1] - pair[0] < 0.2, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn the_fill_stays_within_the_colours_that_it_is_made_of() {
+        let (width, height) = (37, 23);
+        // A scatter of two grays, wholly, partly and not at all trusted.
+        let scatter = |index: usize, count: usize| ((index * 2_654_435_761 % (1 << 32)) * count) >> 32;
+        let samples: Vec<f32> = (0..3 * width * height).map(|i| [0.3, 0.7][scatter(i, 2)]).collect();
+        let trust: Vec<f32> = (0..width * height)
+            .map(|i| [0.0, 0.0, 0.0, 0.01, 0.5, 1.0][scatter(i + 7, 6)])
+            .collect();
+        let mut picture = Picture::new(width, height, samples).unwrap();
+        fill(&mut picture, &trust);
+        let (darkest, lightest) = (0.3 - 1e-5, 0.7 + 1e-5);
+        assert!(
+            picture
+                .samples
+                .iter()
+                .all(|sample| (darkest..=lightest).contains(sample))
+        );
+    }
+
+    #[test]
+    fn trust_blends() {
+        let mut picture = Picture::new(2, 1, vec![0.0, 1.0, 0.0, 1.0, 0.0, 1.0]).unwrap();
+        let mut last = 1.0;
+        for trust in [0.75, 0.5, 0.25, 0.0] {
+            picture.samples = vec![0.0, 1.0, 0.0, 1.0, 0.0, 1.0];
+            fill(&mut picture, &[1.0, trust]);
+            assert_eq!(picture.samples[0], 0.0);
+            assert!(picture.samples[1] < last, "{trust}");
+            last = picture.samples[1];
+        }
+        assert_eq!(last, 0.0);
+    }
+}

@@ -10,6 +10,7 @@
 //! A [`Canvas`] owns all that it needs, so the memory that is written to may be the memory that was read.
 
 mod fill;
+mod format;
 mod light;
 mod pad;
 mod picture;
@@ -17,11 +18,14 @@ mod raster;
 mod read;
 mod resample;
 mod sample;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use fill::fill;
+pub use format::{Channels, PixelFormat, SampleFormat, Transfer};
 pub use pad::{Origin, crop, pad_to};
 pub use picture::Picture;
-pub use raster::{Channels, Layout, PixelFormat, Raster, RasterMut, SampleFormat, Transfer};
+pub use raster::{Layout, Raster, RasterMut};
 pub use read::Canvas;
 pub use resample::{Light, fit, resize};

@@ -69,3 +69,57 @@ fn reflect(position: usize, origin: usize, size: usize) -> usize {
     let distance = position.abs_diff(origin) % period;
     distance.min(period - distance)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(width: usize, height: usize) -> Picture {
+        let samples = (0..3 * width * height).map(|i| i as f32).collect();
+        Picture::new(width, height, samples).unwrap()
+    }
+
+    #[test]
+    fn every_small_size_is_padded_and_cropped_back() {
+        for width in 1..=17 {
+            for height in 1..=17 {
+                let picture = numbered(width, height);
+                let (padded, origin) = pad_to(&picture, 16).unwrap();
+                assert_eq!((padded.width, padded.height), (width.max(16), height.max(16)));
+                assert_eq!(crop(&padded, origin, width, height).unwrap(), picture);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_large_enough_is_left_alone() {
+        let picture = numbered(17, 16);
+        assert_eq!(pad_to(&picture, 16).unwrap(), (picture, Origin::default()));
+    }
+
+    #[test]
+    fn borders_are_reflected_to_and_fro() {
+        let (padded, origin) = pad_to(&numbered(3, 1), 10).unwrap();
+        assert_eq!((origin.left, origin.top), (3, 4));
+        for row in padded.samples[..100].chunks_exact(10) {
+            assert_eq!(row, [1., 2., 1., 0., 1., 2., 1., 0., 1., 2.]);
+        }
+        assert_eq!(padded.samples[200..210], [7., 8., 7., 6., 7., 8., 7., 6., 7., 8.]);
+        let (padded, _) = pad_to(&numbered(1, 1), 16).unwrap();
+        assert!(
+            padded
+                .samples
+                .chunks_exact(256)
+                .zip([0.0, 1.0, 2.0])
+                .all(|(plane, value)| plane.iter().all(|&s| s == value))
+        );
+    }
+
+    #[test]
+    fn a_crop_beyond_the_picture_is_refused() {
+        let picture = numbered(4, 3);
+        for (left, top, width, height) in [(2, 0, 3, 1), (0, 3, 1, 1), (0, 0, 0, 2), (usize::MAX, 0, 2, 1)] {
+            assert!(crop(&picture, Origin { left, top }, width, height).is_err());
+        }
+    }
+}

@@ -12,108 +12,8 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use super::PixelFormat;
 use crate::{Error, Result};
-
-/// How one sample is stored, in the machine's byte order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SampleFormat {
-    /// Unsigned, 0 to 255.
-    U8,
-    /// Unsigned, 0 to 65535.
-    U16,
-    /// IEEE 754 half precision, nominally 0 to 1.
-    F16,
-    /// IEEE 754 single precision, nominally 0 to 1.
-    F32,
-}
-
-impl SampleFormat {
-    /// The bytes of one sample.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::U8 => 1,
-            Self::U16 | Self::F16 => 2,
-            Self::F32 => 4,
-        }
-    }
-}
-
-/// What the samples of a pixel mean, in the order in which they are stored (the contract's "layout"). Alpha is straight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Channels {
-    /// One gray sample.
-    Gray,
-    /// Gray and alpha.
-    GrayAlpha,
-    /// Red, green, blue.
-    Rgb,
-    /// Red, green, blue and alpha.
-    Rgba,
-    /// Blue, green, red and alpha.
-    Bgra,
-}
-
-impl Channels {
-    /// The number of samples of a pixel.
-    pub fn count(self) -> usize {
-        match self {
-            Self::Gray => 1,
-            Self::GrayAlpha => 2,
-            Self::Rgb => 3,
-            Self::Rgba | Self::Bgra => 4,
-        }
-    }
-
-    /// Where in a pixel red, green and blue are found; for gray, all three are the one gray sample.
-    pub fn colour(self) -> [usize; 3] {
-        match self {
-            Self::Gray | Self::GrayAlpha => [0, 0, 0],
-            Self::Rgb | Self::Rgba => [0, 1, 2],
-            Self::Bgra => [2, 1, 0],
-        }
-    }
-
-    /// Where in a pixel alpha is found.
-    pub fn alpha(self) -> Option<usize> {
-        match self {
-            Self::Gray | Self::Rgb => None,
-            Self::GrayAlpha => Some(1),
-            Self::Rgba | Self::Bgra => Some(3),
-        }
-    }
-
-    /// Whether colour is a single gray sample.
-    pub fn is_gray(self) -> bool {
-        matches!(self, Self::Gray | Self::GrayAlpha)
-    }
-}
-
-/// How colour samples relate to light. Alpha is a plain share in either case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transfer {
-    /// They carry the sRGB curve.
-    Srgb,
-    /// They are proportional to light.
-    Linear,
-}
-
-/// All that is needed to understand the bytes of one pixel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PixelFormat {
-    /// How a sample is stored.
-    pub samples: SampleFormat,
-    /// What the samples mean.
-    pub channels: Channels,
-    /// How colour relates to light.
-    pub transfer: Transfer,
-}
-
-impl PixelFormat {
-    /// The bytes of one pixel.
-    pub fn bytes(self) -> usize {
-        self.samples.bytes() * self.channels.count()
-    }
-}
 
 /// How a rectangle of pixels lies in memory. Whoever holds one may multiply its numbers without fear of overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -354,5 +254,90 @@ impl<'a> RasterMut<'a> {
         // `from_raw`; a layout's offsets fit into an isize; rows do not overlap, and the borrow of self ends before
         // another is made.
         unsafe { std::slice::from_raw_parts_mut(self.top.as_ptr().offset(offset), self.layout.row_bytes()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Channels, SampleFormat, Transfer};
+    use super::*;
+
+    const RGBA: PixelFormat = PixelFormat {
+        samples: SampleFormat::U8,
+        channels: Channels::Rgba,
+        transfer: Transfer::Srgb,
+    };
+
+    #[test]
+    fn a_layout_spans_its_rows() {
+        let down = Layout::new("content", 2, 3, RGBA, 10).unwrap();
+        assert_eq!((down.row_bytes(), down.span(), down.top()), (8, 28, 0));
+        let up = Layout::new("content", 2, 3, RGBA, -10).unwrap();
+        assert_eq!((up.row_bytes(), up.span(), up.top()), (8, 28, 20));
+        // The stride of a single row means nothing.
+        for stride in [0, 1, -1, isize::MAX, isize::MIN] {
+            let single = Layout::new("content", 2, 1, RGBA, stride).unwrap();
+            assert_eq!((single.span(), single.top()), (8, 0));
+        }
+    }
+
+    #[test]
+    fn absurd_layouts_are_refused_by_name() {
+        let max = usize::MAX;
+        let huge = isize::MAX;
+        for (width, height, stride, name) in [
+            (0, 3, 8, "content.width"),
+            (3, 0, 8, "content.height"),
+            (max, 1, 8, "content.width"),
+            (max / 4, 1, 8, "content.width"),
+            (1 << 31, 1 << 31, 1 << 33, "content.width"),
+            (1, max, 4, "content.width"),
+            (2, 2, 7, "content.row_stride"),
+            (2, 2, -7, "content.row_stride"),
+            (2, 2, 0, "content.row_stride"),
+            (2, 2, huge, "content.row_stride"),
+            (2, 3, huge, "content.row_stride"),
+            (2, 3, isize::MIN, "content.row_stride"),
+        ] {
+            let error = Layout::new("content", width, height, RGBA, stride)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.starts_with(&format!("{name}: ")),
+                "{width} x {height}, {stride}: {error}"
+            );
+        }
+        let error = Layout::packed("content", max, max, RGBA).unwrap_err().to_string();
+        assert!(error.starts_with("content.width: "), "{error}");
+    }
+
+    #[test]
+    fn slices_that_are_too_short_are_refused() {
+        for stride in [10, -10] {
+            let layout = Layout::new("content", 2, 3, RGBA, stride).unwrap();
+            assert!(Raster::from_slice(layout, &[0; 27]).is_err());
+            assert!(Raster::from_slice(layout, &[0; 28]).is_ok());
+            assert!(RasterMut::from_slice(layout, &mut [0; 27]).is_err());
+            assert!(RasterMut::from_slice(layout, &mut [0; 28]).is_ok());
+        }
+    }
+
+    #[test]
+    fn rows_are_where_the_stride_puts_them() {
+        let bytes: Vec<u8> = (0..28).collect();
+        let down = Raster::from_slice(Layout::new("content", 2, 3, RGBA, 10).unwrap(), &bytes).unwrap();
+        let up = Raster::from_slice(Layout::new("content", 2, 3, RGBA, -10).unwrap(), &bytes).unwrap();
+        for row in 0..3 {
+            assert_eq!(down.row(row), &bytes[10 * row..][..8]);
+            assert_eq!(up.row(row), &bytes[10 * (2 - row)..][..8]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "row 3 of an image of 3 rows")]
+    fn there_is_no_row_below_the_last() {
+        Raster::from_slice(Layout::packed("content", 2, 3, RGBA).unwrap(), &[0; 24])
+            .unwrap()
+            .row(3);
     }
 }

@@ -129,16 +129,17 @@ fn read<S: Sample>(raster: &Raster) -> Result<Canvas> {
     })
 }
 
-/// Replaces what is not finite in a stored pixel. Returns how many samples that were, and whether colour was lost.
+/// Replaces what is not finite in a stored pixel. Returns how many samples that were, and whether any of them was NaN,
+/// so that the colour has to come from elsewhere (or, with alpha, is hidden).
 fn mend<S: Sample>(stored: &mut [u8], pixel: PixelFormat) -> (usize, bool) {
     let (mut mended, mut lost) = (0, false);
-    for (channel, sample) in stored.chunks_exact_mut(pixel.samples.bytes()).enumerate() {
+    for sample in stored.chunks_exact_mut(pixel.samples.bytes()) {
         let number = S::load(sample);
         if number.is_finite() {
             continue;
         }
         mended += 1;
-        lost |= number.is_nan() && pixel.channels.alpha() != Some(channel);
+        lost |= number.is_nan();
         S::store(if number > 0.0 { 1.0 } else { 0.0 }, sample);
     }
     (mended, lost)

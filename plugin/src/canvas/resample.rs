@@ -66,8 +66,133 @@ pub fn fit(width: usize, height: usize, longer_side: usize) -> (usize, usize) {
     let longer = width.max(height).max(1);
     let scale = |side: usize| {
         let (side, longer, target) = (side as u128, longer as u128, longer_side as u128);
-        // The product of two sizes fits with room to spare, and the result is no more than `longer_side`.
-        ((2 * side * target + longer) / (2 * longer)).max(1) as usize
+        // Twice 64 bits fit into 128, and the result is no more than `longer_side`.
+        ((side * target + longer / 2) / longer).max(1) as usize
     };
     (scale(width), scale(height))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIGHTS: [Light; 2] = [Light::Linear, Light::Encoded];
+
+    fn picture(width: usize, height: usize, sample: impl Fn(usize, usize, usize) -> f32) -> Picture {
+        let samples = (0..3 * height)
+            .flat_map(|row| (0..width).map(move |x| (row / height, x, row % height)))
+            .map(|(plane, x, y)| sample(plane, x, y))
+            .collect();
+        Picture::new(width, height, samples).unwrap()
+    }
+
+    #[test]
+    fn the_same_size_is_the_same_picture() {
+        let original = picture(5, 3, |plane, x, y| (plane + x * y) as f32 / 20.0);
+        for light in LIGHTS {
+            assert_eq!(resize(&original, 5, 3, light).unwrap(), original);
+        }
+    }
+
+    #[test]
+    fn a_weave_shrinks_to_its_average() {
+        let weave = picture(64, 64, |_, x, y| ((x + y) % 2) as f32);
+        for (light, expected) in [(Light::Linear, encode(0.5)), (Light::Encoded, 0.5)] {
+            let small = resize(&weave, 16, 16, light).unwrap();
+            for y in 2..14 {
+                for x in 2..14 {
+                    let sample = small.samples[y * 16 + x];
+                    assert!((sample - expected).abs() < 0.01, "{sample} at {x}, {y}, {light:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shrinking_keeps_the_mean_light() {
+        let scene = picture(60, 48, |plane, x, y| {
+            0.5 + 0.4 * ((x * (plane + 1)) as f32 * 0.11).sin() * (y as f32 * 0.07).cos()
+        });
+        let small = resize(&scene, 20, 16, Light::Linear).unwrap();
+        let mean = |picture: &Picture, plane: usize| {
+            let pixels = picture.width * picture.height;
+            let light = picture.samples[plane * pixels..][..pixels]
+                .iter()
+                .map(|&sample| f64::from(decode(sample)));
+            light.sum::<f64>() / pixels as f64
+        };
+        for plane in 0..3 {
+            let (before, after) = (mean(&scene, plane), mean(&small, plane));
+            assert!((before - after).abs() < 2e-3, "{before} became {after}");
+        }
+    }
+
+    #[test]
+    fn planes_keep_apart_and_the_picture_stays_upright() {
+        let scene = picture(40, 20, |plane, x, y| match plane {
+            0 => x as f32 / 39.0,
+            1 => y as f32 / 19.0,
+            _ => 0.5,
+        });
+        let other = resize(&scene, 20, 40, Light::Encoded).unwrap();
+        for y in 3..37 {
+            for x in 3..17 {
+                let [red, green, blue] = std::array::from_fn(|plane| other.samples[(plane * 40 + y) * 20 + x]);
+                assert!((red - (2.0 * x as f32 + 0.5) / 39.0).abs() < 5e-3);
+                assert!((green - (0.5 * y as f32 - 0.25) / 19.0).abs() < 5e-3);
+                assert!((blue - 0.5).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_size_that_is_none_is_refused() {
+        assert!(resize(&picture(2, 2, |_, _, _| 0.0), 0, 4, Light::Linear).is_err());
+    }
+
+    #[test]
+    fn fitting_keeps_proportions() {
+        assert_eq!(fit(4000, 3000, 512), (512, 384));
+        assert_eq!(fit(3000, 4000, 512), (384, 512));
+        assert_eq!(fit(451, 300, 256), (256, 170));
+        assert_eq!(fit(3, 2, 5), (5, 3));
+        assert_eq!(fit(10_000, 1, 256), (256, 1));
+        assert_eq!(fit(7, 7, 0), (1, 1));
+        assert_eq!(fit(usize::MAX, 1, usize::MAX), (usize::MAX, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn constants_stay(width in 1usize..40, height in 1usize..40, to_width in 1usize..40, to_height in 1usize..40, sample in 0f32..=1.0) {
+            for light in LIGHTS {
+                let resized = resize(&picture(width, height, |_, _, _| sample), to_width, to_height, light).unwrap();
+                prop_assert_eq!((resized.width, resized.height), (to_width, to_height));
+                for &value in &resized.samples {
+                    prop_assert!((value - sample).abs() < 1e-5, "{} for {}", value, sample);
+                }
+            }
+        }
+
+        #[test]
+        fn edges_do_not_ring_out_of_range(edge in 1usize..31, to_width in 1usize..90, to_height in 1usize..90) {
+            let step = picture(32, 32, |plane, x, y| f32::from(u8::from(if plane == 0 { x < edge } else { y < edge })));
+            for light in LIGHTS {
+                let resized = resize(&step, to_width, to_height, light).unwrap();
+                prop_assert!(resized.samples.iter().all(|sample| (0.0..=1.0).contains(sample)));
+            }
+        }
+
+        #[test]
+        fn fitted_sizes_are_near_the_ratio(width in 1usize..5000, height in 1usize..5000, side in 1usize..5000) {
+            let (w, h) = fit(width, height, side);
+            prop_assert_eq!(w.max(h), side);
+            let scale = side as f64 / width.max(height) as f64;
+            for (from, to) in [(width, w), (height, h)] {
+                prop_assert!(to >= 1);
+                prop_assert!(to == 1 || (from as f64 * scale - to as f64).abs() <= 0.5 + 1e-9);
+            }
+        }
+    }
 }
