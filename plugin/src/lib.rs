@@ -4,6 +4,7 @@
 //!
 //! - [`boundary`]: C in, Rust out; the exported symbol, handles, pointers, panics, errors.
 //! - [`job`]: one render: settings, canvases and control.
+//! - [`memory`]: how much of it there is.
 //! - [`settings`]: what the manifest declares, typed and checked.
 //! - [`canvas`]: pixels of any format to planar pictures and back.
 //! - [`filters`]: what a menu item does.
@@ -22,5 +23,6 @@ pub mod error;
 pub mod network;
 pub mod objective;
 pub mod optimise;
+pub mod settings;
 
 pub use error::{Error, Result};
