@@ -20,6 +20,8 @@ pub mod canvas;
 pub mod compute;
 pub mod control;
 pub mod error;
+pub mod job;
+pub mod memory;
 pub mod network;
 pub mod objective;
 pub mod optimise;
