@@ -16,6 +16,7 @@
 //! Nothing below the boundary knows of C, nothing below the job knows of hosts, and nothing below the objective knows
 //! of style.
 
+pub mod boundary;
 pub mod canvas;
 pub mod compute;
 pub mod control;
