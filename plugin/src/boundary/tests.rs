@@ -1,7 +1,0 @@
-//! The boundary from the outside: everything goes through the C table's function pointers.
-
-mod bad_input;
-mod describe;
-mod ending;
-mod fixture;
-mod renders;
