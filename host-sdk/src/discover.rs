@@ -17,6 +17,7 @@
 //!   lies in `target/release` after a build. It has no manifest to be read; the loaded plugin describes itself.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -65,13 +66,20 @@ pub struct NotFound(Box<Discovery>);
 
 /// Looks for plugins in every place there is, or at `explicit` alone.
 pub fn discover(explicit: Option<&Path>) -> Discovery {
-    let mut discovery = Discovery::default();
-    if let Some(path) = explicit {
-        discovery.look_at(path, Depth::Nested);
-        return discovery;
+    match explicit {
+        Some(path) => {
+            let mut discovery = Discovery::default();
+            discovery.look_at(path, Depth::Nested);
+            discovery
+        }
+        None => look_everywhere(&env::var_os(PATH_VARIABLE).unwrap_or_default()),
     }
-    let listed = env::var_os(PATH_VARIABLE).unwrap_or_default();
-    for path in env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()) {
+}
+
+/// Places 2 to 4, where `listed` is what the variable says.
+fn look_everywhere(listed: &OsStr) -> Discovery {
+    let mut discovery = Discovery::default();
+    for path in env::split_paths(listed).filter(|path| !path.as_os_str().is_empty()) {
         discovery.look_at(&path, Depth::Nested);
     }
     if let Some(folder) = user_folder() {
@@ -318,6 +326,23 @@ mod tests {
         fs::write(folder.path().join("manifest.toml"), "abi = 1\nid = 3").unwrap();
         let error = discover(Some(folder.path())).first().unwrap_err().to_string();
         assert!(error.contains("manifest.toml: line 2, column 6: id"), "{error}");
+    }
+
+    #[test]
+    fn what_the_variable_lists_comes_first_and_each_library_once() {
+        let (a, b) = (folder(&[&library()]), folder(&["manifest.toml", &library()]));
+        let b_library = b.path().join(library());
+        let listed = env::join_paths([a.path(), Path::new(""), b_library.as_path(), b.path()]).unwrap();
+        let discovery = look_everywhere(&listed);
+        let libraries: Vec<_> = discovery.found.iter().map(|found| &found.library).collect();
+        assert_eq!(libraries[..2], [&a.path().join(library()), &b_library]);
+        assert_eq!(discovery.searched[..3], [a.path(), b_library.as_path(), b.path()]);
+        assert_eq!(libraries.iter().filter(|library| **library == &b_library).count(), 1);
+        let user = discovery
+            .searched
+            .iter()
+            .position(|place| *place == user_folder().unwrap());
+        assert_eq!(user, Some(3));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //!
 //! - [`boundary`]: C in, Rust out; the exported symbol, handles, pointers, panics, errors.
 //! - [`job`]: one render: settings, canvases and control.
+//! - [`memory`]: how much of it there is.
 //! - [`settings`]: what the manifest declares, typed and checked.
 //! - [`canvas`]: pixels of any format to planar pictures and back.
 //! - [`filters`]: what a menu item does.
@@ -15,12 +16,16 @@
 //! Nothing below the boundary knows of C, nothing below the job knows of hosts, and nothing below the objective knows
 //! of style.
 
+pub mod boundary;
 pub mod canvas;
 pub mod compute;
 pub mod control;
 pub mod error;
+pub mod job;
+pub mod memory;
 pub mod network;
 pub mod objective;
 pub mod optimise;
+pub mod settings;
 
 pub use error::{Error, Result};

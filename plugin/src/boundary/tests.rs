@@ -1,0 +1,7 @@
+//! The boundary from the outside: everything goes through the C table's function pointers.
+
+mod bad_input;
+mod describe;
+mod ending;
+mod fixture;
+mod renders;
