@@ -35,6 +35,8 @@ const CURVATURE: f64 = 1e-8;
 struct Pair {
     s: Tensor,
     y: Tensor,
+    /// What `s . y` must exceed, on all pixels and on those that are free later.
+    bound: f64,
 }
 
 /// The last few pairs, oldest first. Each costs two pictures of memory: 6.3 MB at 512 x 512, 100 MB at 2048 x 2048.
@@ -70,13 +72,13 @@ impl History {
     pub fn push(&mut self, s: Tensor, y: Tensor) -> Result<bool> {
         let curvature = vector::dot(&s, &y)?;
         let bound = CURVATURE * vector::norm(&s)? * vector::norm(&y)?;
-        // Not `<=`: a NaN must be refused.
+        // Written so that a NaN is refused.
         let keeps = curvature > bound && curvature.is_finite();
         if keeps && self.limit > 0 {
             if self.pairs.len() == self.limit {
                 self.pairs.pop_front();
             }
-            self.pairs.push_back(Pair { s, y });
+            self.pairs.push_back(Pair { s, y, bound });
         }
         Ok(keeps)
     }
@@ -84,36 +86,47 @@ impl History {
     /// `H v` on the pixels where `free` is 1; `v` is 0 elsewhere and so is the result. `None` when no pair has positive
     /// curvature there, so that the scale of the metric is unknown.
     pub fn apply(&self, v: &Tensor, free: &Tensor, metric: &dyn Metric) -> Result<Option<Tensor>> {
-        let mut used = Vec::with_capacity(self.pairs.len());
-        let mut q = v.clone();
-        let mut scale = None;
-        for pair in self.pairs.iter().rev() {
-            let curvature = vector::weighted_dot(free, &pair.s, &pair.y)?;
-            let y_y = vector::weighted_dot(free, &pair.y, &pair.y)?;
-            let s_s = vector::weighted_dot(free, &pair.s, &pair.s)?;
-            // A pair that was sound on all pixels may say nothing, or nonsense, about those that are free now.
-            let sound = curvature > CURVATURE * (s_s * y_y).sqrt();
-            if !sound {
-                continue;
-            }
-            if scale.is_none() {
-                let y = vector::product(free, &pair.y)?;
-                scale = Some(curvature / vector::dot(&y, &metric.apply(&y)?)?);
-            }
-            let alpha = vector::dot(&pair.s, &q)? / curvature;
-            q = vector::add_weighted(&q, -alpha, free, &pair.y)?;
-            used.push((pair, curvature, alpha));
-        }
-        let Some(scale) = scale else {
+        let sound = self.sound(free)?;
+        let Some((newest, curvature)) = sound.first() else {
             return Ok(None);
         };
-        let mut r = vector::product(free, &vector::admit("metric's image", &metric.apply(&q)?, v)?)?;
-        r = vector::scale(scale, &r)?;
-        for (pair, curvature, alpha) in used.into_iter().rev() {
-            let beta = vector::dot(&pair.y, &r)? / curvature;
-            r = vector::add_weighted(&r, alpha - beta, free, &pair.s)?;
+        let mut alphas = Vec::with_capacity(sound.len());
+        let mut q = v.clone();
+        let mut along = vector::dot(&newest.s, &q)?;
+        for (k, (pair, curvature)) in sound.iter().enumerate() {
+            let alpha = along / curvature;
+            alphas.push(alpha);
+            // The inner product that the next turn wants is taken while the vector passes by.
+            let next = sound.get(k + 1).map(|(next, _)| &next.s);
+            (q, along) = vector::add_weighted_then_dot(&q, -alpha, free, &pair.y, next)?;
+        }
+        let y = vector::product(free, &newest.y)?;
+        let scale = curvature / vector::dot(&y, &metric.apply(&y)?)?;
+        let image = vector::admit("metric's image", &metric.apply(&q)?, v)?;
+        let mut r = vector::scale(scale, &vector::product(free, &image)?)?;
+        let mut along = match sound.last() {
+            Some((oldest, _)) => vector::dot(&oldest.y, &r)?,
+            None => 0.0,
+        };
+        for (k, (pair, curvature)) in sound.iter().enumerate().rev() {
+            let beta = along / curvature;
+            let next = k.checked_sub(1).map(|next| &sound[next].0.y);
+            (r, along) = vector::add_weighted_then_dot(&r, alphas[k] - beta, free, &pair.s, next)?;
         }
         Ok(Some(r))
+    }
+
+    /// The pairs that have positive curvature on the free pixels, newest first, and that curvature. A pair that was
+    /// sound on all pixels may say nothing, or nonsense, about those that are free now.
+    fn sound(&self, free: &Tensor) -> Result<Vec<(&Pair, f64)>> {
+        let mut sound = Vec::with_capacity(self.pairs.len());
+        for pair in self.pairs.iter().rev() {
+            let curvature = vector::weighted_dot(free, &pair.s, &pair.y)?;
+            if curvature > pair.bound {
+                sound.push((pair, curvature));
+            }
+        }
+        Ok(sound)
     }
 
     /// The history seen on another grid. `resample` maps a picture to the new grid; gradients shrink as pixels become

@@ -8,19 +8,12 @@
 //!
 //! All tensors of a call are contiguous f32 of one shape on one device: [`admit`] sees to it where they come in.
 
-use candle_core::{DType, Device, Storage, Tensor};
-use rayon::prelude::*;
+mod device;
+mod host;
+
+use candle_core::{DType, Tensor};
 
 use crate::{Error, Result};
-
-/// Elements that one thread takes at a time: 32 kB of each vector, so that a handful stay in the first-level cache.
-const BLOCK: usize = 8192;
-
-/// Running sums within a block, independent of each other so that they vectorise.
-const LANES: usize = 16;
-
-/// Elements that are summed in f32 where there is no f64: few enough for six digits.
-const RUN: usize = 64;
 
 /// Brings a vector into the form that the other functions expect, and checks that it is like `model`.
 ///
@@ -67,21 +60,18 @@ pub fn admit_start(start: &Tensor) -> Result<Tensor> {
 
 /// `a . b`
 pub fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
-    match on_cpu([a, b], |[a, b]| sum(a.len(), |i| f64::from(a[i]) * f64::from(b[i])))? {
+    match host::sum([a, b], |[a, b]| f64::from(a) * f64::from(b))? {
         Some(value) => Ok(value),
-        None => sum_runs(&(a * b)?),
+        None => device::dot(a, b),
     }
 }
 
 /// `sum w_i a_i b_i`
 pub fn weighted_dot(weight: &Tensor, a: &Tensor, b: &Tensor) -> Result<f64> {
-    let value = on_cpu([weight, a, b], |[w, a, b]| {
-        let (a, b) = (&a[..w.len()], &b[..w.len()]);
-        sum(w.len(), |i| f64::from(w[i]) * f64::from(a[i]) * f64::from(b[i]))
-    })?;
-    match value {
+    let term = |[w, a, b]: [f32; 3]| f64::from(w) * f64::from(a) * f64::from(b);
+    match host::sum([weight, a, b], term)? {
         Some(value) => Ok(value),
-        None => sum_runs(&((a * b)? * weight)?),
+        None => device::weighted_dot(weight, a, b),
     }
 }
 
@@ -93,7 +83,7 @@ pub fn norm(a: &Tensor) -> Result<f64> {
 /// `factor a`
 pub fn scale(factor: f64, a: &Tensor) -> Result<Tensor> {
     let f = factor as f32;
-    match map([a], |[a], i| f * a[i])? {
+    match host::map([a], |[a]| f * a)? {
         Some(tensor) => Ok(tensor),
         None => Ok((a * factor)?),
     }
@@ -101,7 +91,7 @@ pub fn scale(factor: f64, a: &Tensor) -> Result<Tensor> {
 
 /// `a - b`
 pub fn difference(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    match map([a, b], |[a, b], i| a[i] - b[i])? {
+    match host::map([a, b], |[a, b]| a - b)? {
         Some(tensor) => Ok(tensor),
         None => Ok((a - b)?),
     }
@@ -109,7 +99,7 @@ pub fn difference(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 /// `a_i b_i`
 pub fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    match map([a, b], |[a, b], i| a[i] * b[i])? {
+    match host::map([a, b], |[a, b]| a * b)? {
         Some(tensor) => Ok(tensor),
         None => Ok((a * b)?),
     }
@@ -118,132 +108,67 @@ pub fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// `a + factor b`
 pub fn add_scaled(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> {
     let f = factor as f32;
-    match map([a, b], |[a, b], i| a[i] + f * b[i])? {
+    match host::map([a, b], |[a, b]| a + f * b)? {
         Some(tensor) => Ok(tensor),
-        None => Ok((a + (b * factor)?)?),
+        None => device::add_scaled(a, factor, b),
     }
 }
 
-/// `a + factor w_i b_i`
-pub fn add_weighted(a: &Tensor, factor: f64, weight: &Tensor, b: &Tensor) -> Result<Tensor> {
+/// `a + factor w_i b_i`, and the inner product of that with `c` (0 without one), in one pass over memory.
+pub fn add_weighted_then_dot(
+    a: &Tensor,
+    factor: f64,
+    weight: &Tensor,
+    b: &Tensor,
+    c: Option<&Tensor>,
+) -> Result<(Tensor, f64)> {
     let f = factor as f32;
-    match map([a, weight, b], |[a, w, b], i| a[i] + f * (w[i] * b[i]))? {
-        Some(tensor) => Ok(tensor),
-        None => Ok((a + ((weight * b)? * factor)?)?),
+    let moved = |[a, w, b]: [f32; 3]| a + f * (w * b);
+    let on_cpu = match c {
+        Some(c) => host::map_then_dot([a, weight, b], c, moved)?,
+        None => host::map([a, weight, b], moved)?.map(|moved| (moved, 0.0)),
+    };
+    if let Some(result) = on_cpu {
+        return Ok(result);
     }
+    let moved = device::add_weighted(a, factor, weight, b)?;
+    let along = c.map(|c| device::dot(&moved, c)).transpose()?;
+    Ok((moved, along.unwrap_or(0.0)))
 }
 
 /// The nearest point of the box: every element clamped to 0 ... 1.
 pub fn project(x: &Tensor) -> Result<Tensor> {
-    match map([x], |[x], i| x[i].clamp(0.0, 1.0))? {
+    match host::map([x], |[x]| x.clamp(0.0, 1.0))? {
         Some(tensor) => Ok(tensor),
-        None => Ok(x.clamp(0f32, 1f32)?),
+        None => device::project(x),
     }
 }
 
 /// The point at `length` on the path that starts at `x` along `direction` and is bent into the box.
 pub fn project_step(x: &Tensor, length: f64, direction: &Tensor) -> Result<Tensor> {
     let t = length as f32;
-    match map([x, direction], |[x, d], i| (x[i] + t * d[i]).clamp(0.0, 1.0))? {
+    match host::map([x, direction], |[x, d]| (x + t * d).clamp(0.0, 1.0))? {
         Some(tensor) => Ok(tensor),
-        None => project(&add_scaled(x, length, direction)?),
+        None => device::project(&device::add_scaled(x, length, direction)?),
     }
 }
 
 /// 1 where a step against the gradient may move the pixel, 0 where it would only push it out of the box.
 pub fn free_pixels(x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-    let free = map([x, gradient], |[x, g], i| {
-        let held = (x[i] <= 0.0 && g[i] >= 0.0) || (x[i] >= 1.0 && g[i] <= 0.0);
+    let free = host::map([x, gradient], |[x, g]| {
+        let held = (x <= 0.0 && g >= 0.0) || (x >= 1.0 && g <= 0.0);
         if held { 0.0 } else { 1.0 }
     })?;
     match free {
         Some(tensor) => Ok(tensor),
-        None => {
-            let low = (x.le(0f32)?.to_dtype(DType::F32)? * gradient.ge(0f32)?.to_dtype(DType::F32)?)?;
-            let high = (x.ge(1f32)?.to_dtype(DType::F32)? * gradient.le(0f32)?.to_dtype(DType::F32)?)?;
-            Ok((1.0 - low.maximum(&high)?)?)
-        }
+        None => device::free_pixels(x, gradient),
     }
-}
-
-/// Lends the elements of tensors in main memory; `None` when they live elsewhere.
-fn on_cpu<const N: usize, T>(tensors: [&Tensor; N], read: impl FnOnce([&[f32]; N]) -> T) -> Result<Option<T>> {
-    let stored = tensors.map(Tensor::storage_and_layout);
-    let mut slices: [&[f32]; N] = [&[]; N];
-    for (slice, (storage, layout)) in slices.iter_mut().zip(&stored) {
-        let Storage::Cpu(cpu) = &**storage else {
-            return Ok(None);
-        };
-        let Some((from, to)) = layout.contiguous_offsets() else {
-            return Err(Error::Internal("an optimiser's vector is not contiguous".into()));
-        };
-        *slice = &cpu.as_slice::<f32>()?[from..to];
-    }
-    let length = slices[0].len();
-    if slices.iter().any(|slice| slice.len() != length) {
-        return Err(Error::Internal("an optimiser's vectors differ in length".into()));
-    }
-    Ok(Some(read(slices)))
-}
-
-/// A new tensor in main memory whose element `i` is `f(slices, i)`; `None` when the tensors live elsewhere.
-fn map<const N: usize>(tensors: [&Tensor; N], f: impl Fn([&[f32]; N], usize) -> f32 + Sync) -> Result<Option<Tensor>> {
-    let values = on_cpu(tensors, |slices| {
-        let mut values = vec![0f32; slices[0].len()];
-        values.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| {
-            let (from, length) = (block * BLOCK, values.len());
-            let slices = slices.map(|slice| &slice[from..from + length]);
-            for (i, value) in values.iter_mut().enumerate() {
-                *value = f(slices, i);
-            }
-        });
-        values
-    })?;
-    match values {
-        Some(values) => Ok(Some(Tensor::from_vec(values, tensors[0].shape(), &Device::Cpu)?)),
-        None => Ok(None),
-    }
-}
-
-/// `sum of term(i) for i < count`, the same bits on any number of threads.
-fn sum(count: usize, term: impl Fn(usize) -> f64 + Sync) -> f64 {
-    let blocks: Vec<f64> = (0..count.div_ceil(BLOCK))
-        .into_par_iter()
-        .map(|block| {
-            let (from, to) = (block * BLOCK, count.min((block + 1) * BLOCK));
-            let mut lanes = [0f64; LANES];
-            let whole = from + (to - from) / LANES * LANES;
-            for i in (from..whole).step_by(LANES) {
-                for (lane, sum) in lanes.iter_mut().enumerate() {
-                    *sum += term(i + lane);
-                }
-            }
-            let rest: f64 = (whole..to).map(&term).sum();
-            lanes.iter().sum::<f64>() + rest
-        })
-        .collect();
-    blocks.iter().sum()
-}
-
-/// The sum of a tensor's elements where main memory and f64 are out of reach: runs on the device, the rest here.
-fn sum_runs(terms: &Tensor) -> Result<f64> {
-    let terms = terms.flatten_all()?;
-    let count = terms.elem_count();
-    let whole = count / RUN * RUN;
-    let mut total = 0f64;
-    if whole > 0 {
-        let runs = terms.narrow(0, 0, whole)?.reshape((whole / RUN, RUN))?.sum(1)?;
-        total += runs.to_vec1::<f32>()?.iter().map(|&run| f64::from(run)).sum::<f64>();
-    }
-    if whole < count {
-        let rest = terms.narrow(0, whole, count - whole)?.to_vec1::<f32>()?;
-        total += rest.iter().map(|&term| f64::from(term)).sum::<f64>();
-    }
-    Ok(total)
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
     use crate::optimise::problems::random;
 
@@ -253,7 +178,7 @@ mod tests {
 
     #[test]
     fn inner_products_are_good_to_twelve_digits() {
-        for count in [1, 15, 16, 17, BLOCK, 3 * BLOCK + 5, 786_432] {
+        for count in [1, 15, 16, 17, host::BLOCK, 3 * host::BLOCK + 5, 786_432] {
             let [a, b, w] = [1, 2, 3].map(|seed| random(seed, count, -1.0, 1.0));
             let exact: f64 = a.iter().zip(&b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
             let weighted: f64 = (0..count)
@@ -267,9 +192,9 @@ mod tests {
 
     #[test]
     fn sums_of_runs_are_good_to_six_digits() {
-        for count in [1, RUN, 5 * RUN + 3, 786_432] {
+        for count in [1, device::RUN, 5 * device::RUN + 3, 786_432] {
             let a = vector(&random(1, count, 0.0, 1.0));
-            let (runs, exact) = (sum_runs(&a.sqr().unwrap()).unwrap(), dot(&a, &a).unwrap());
+            let (runs, exact) = (device::sum(&a.sqr().unwrap()).unwrap(), dot(&a, &a).unwrap());
             assert!((runs - exact).abs() < 1e-6 * exact, "{runs} {exact}");
         }
     }
@@ -296,10 +221,39 @@ mod tests {
         let [a, b, w] = [vector(&[1.0, 2.0]), vector(&[3.0, -4.0]), vector(&[0.0, 1.0])];
         let read = |t: Result<Tensor>| t.unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(read(add_scaled(&a, 2.0, &b)), [7.0, -6.0]);
-        assert_eq!(read(add_weighted(&a, 2.0, &w, &b)), [1.0, -6.0]);
+        let (moved, along) = add_weighted_then_dot(&a, 2.0, &w, &b, Some(&b)).unwrap();
+        assert_eq!((read(Ok(moved)), along), (vec![1.0, -6.0], 27.0));
+        let (moved, along) = add_weighted_then_dot(&a, 2.0, &w, &b, None).unwrap();
+        assert_eq!((read(Ok(moved)), along), (vec![1.0, -6.0], 0.0));
         assert_eq!(read(difference(&a, &b)), [-2.0, 6.0]);
         assert_eq!(read(product(&a, &b)), [3.0, -8.0]);
         assert_eq!(read(scale(-0.5, &b)), [-1.5, 2.0]);
+    }
+
+    #[test]
+    fn host_and_device_agree() {
+        let [a, b, c] = [1, 2, 3].map(|seed| vector(&random(seed, 1000, -0.5, 1.5)));
+        let (x, close) = (project(&a).unwrap(), |a: f64, b: f64| {
+            assert!((a - b).abs() < 1e-4, "{a} {b}")
+        });
+        let same = |host: Tensor, device: Result<Tensor>| {
+            let [host, device] = [host, device.unwrap()].map(|t| t.to_vec1::<f32>().unwrap());
+            for (host, device) in host.iter().zip(device) {
+                close(f64::from(*host), f64::from(device));
+            }
+        };
+        close(dot(&a, &b).unwrap(), device::dot(&a, &b).unwrap());
+        close(
+            weighted_dot(&a, &b, &c).unwrap(),
+            device::weighted_dot(&a, &b, &c).unwrap(),
+        );
+        let (moved, along) = add_weighted_then_dot(&a, 0.3, &b, &c, Some(&x)).unwrap();
+        let on_device = device::add_weighted(&a, 0.3, &b, &c).unwrap();
+        close(along, device::dot(&on_device, &x).unwrap());
+        same(moved, Ok(on_device));
+        same(add_scaled(&a, 0.3, &b).unwrap(), device::add_scaled(&a, 0.3, &b));
+        same(x.clone(), device::project(&a));
+        same(free_pixels(&x, &b).unwrap(), device::free_pixels(&x, &b));
     }
 
     #[test]
