@@ -9,6 +9,7 @@
 //! outside are taken as they are). Bringing them into the network's input space is the backend's work.
 
 pub mod candle;
+pub mod cpu;
 
 use candle_core::{Device, Tensor};
 

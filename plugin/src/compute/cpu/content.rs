@@ -1,0 +1,88 @@
+//! The content: features that are held, and how far others are from them.
+
+use std::ops::Range;
+
+use super::disjoint::Disjoint;
+use super::instructions::Instructions;
+use super::lanes::{Grid, Lanes, WIDTH};
+use super::moments::runs;
+use super::workers::{Task, Workers};
+use crate::compute::Window;
+
+/// Pixels of one block of channels whose squares are summed in f32.
+const CHUNK: usize = 1024;
+
+/// Copies a layer's features inside a window, block by block in reading order.
+pub fn hold(grid: Grid, window: Window, features: &[Lanes], held: &mut [Lanes]) {
+    let pixels = window.height * window.width;
+    for (features, held) in features.chunks_exact(grid.pixels()).zip(held.chunks_exact_mut(pixels)) {
+        let mut place = 0;
+        for (start, length) in runs(grid, window, 0..pixels) {
+            held[place..place + length].copy_from_slice(&features[start..start + length]);
+            place += length;
+        }
+    }
+}
+
+/// The mean of the squares of the differences between a layer's features inside a window and the held ones, or of the
+/// features themselves where none are held.
+pub fn mean_square(workers: &Workers, grid: Grid, window: Window, features: &[Lanes], held: Option<&[Lanes]>) -> f64 {
+    let pixels = window.height * window.width;
+    let blocks = features.len() / grid.pixels();
+    let mut sums = vec![0.0; blocks * pixels.div_ceil(CHUNK)];
+    let pieces = sums.len();
+    let task = Squares {
+        grid,
+        window,
+        features,
+        held,
+        sums: Disjoint::new(&mut sums),
+    };
+    workers.run(pieces, &task);
+    sums.iter().sum::<f64>() / (blocks * pixels * WIDTH).max(1) as f64
+}
+
+/// Each piece is a chunk of pixels of one block of channels.
+struct Squares<'a> {
+    grid: Grid,
+    window: Window,
+    features: &'a [Lanes],
+    held: Option<&'a [Lanes]>,
+    sums: Disjoint<'a, f64>,
+}
+
+impl Task for Squares<'_> {
+    fn scratch<I: Instructions>(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, piece: usize, _: &mut [Lanes]) {
+        let pixels = self.window.height * self.window.width;
+        let chunks = pixels.div_ceil(CHUNK);
+        let (block, chunk) = (piece / chunks, piece % chunks);
+        let range: Range<usize> = chunk * CHUNK..pixels.min((chunk + 1) * CHUNK);
+        let mut place = block * pixels + range.start;
+        let mut sum = Lanes::ZERO;
+        for (start, length) in runs(self.grid, self.window, range) {
+            let features = &self.features[block * self.grid.pixels() + start..][..length];
+            match self.held {
+                None => {
+                    for feature in features {
+                        sum = sum + *feature * *feature;
+                    }
+                }
+                Some(held) => {
+                    for (feature, held) in features.iter().zip(&held[place..place + length]) {
+                        let difference = *feature - *held;
+                        sum = sum + difference * difference;
+                    }
+                }
+            }
+            place += length;
+        }
+        let total = sum.0.iter().map(|&value| f64::from(value)).sum();
+        // SAFETY: this place belongs to this piece alone.
+        unsafe { self.sums.write(piece, total) }
+    }
+}

@@ -1,0 +1,202 @@
+//! What statistics say to features: their derivatives enter the gradient on its way down, at the layers they tap.
+//!
+//! Of a loss `L` that depends on the second moments `M = sum_n w_n F_n F_n^T / W` and the mean `m = sum_n w_n F_n / W`,
+//! the derivative with respect to the features of pixel `n` is
+//!
+//! ```text
+//!   dL/dF_n = w_n / W [ (S + S^T) F_n + s ],      S = dL/dM,  s = dL/dm
+//! ```
+//!
+//! and of one that depends on `d = mean (F - P)^2` over `E` elements it is `dL/dd 2 (F - P) / E`. The first is a matrix
+//! product of pixels by channels with channels by channels. What is added passes through the layer's ReLU: where a
+//! feature is not above 0, nothing.
+
+use std::ops::Range;
+
+use super::disjoint::Disjoint;
+use super::instructions::Instructions;
+use super::lanes::{Grid, Lanes, WIDTH};
+use super::moments::runs;
+use super::product::{COLUMNS, pack_columns, packed_columns, packed_index};
+use super::workers::{Task, Workers};
+use crate::compute::Window;
+
+/// Register panels of pixels in a piece.
+const PANELS: usize = 8;
+
+/// The derivatives with respect to the moments over one region, ready to be multiplied.
+pub struct MomentsFactor {
+    /// `(S + S^T) / W`, packed.
+    second: Vec<[Lanes; 2]>,
+    /// `s / W`, `[C/32]`.
+    mean: Vec<[Lanes; 2]>,
+}
+
+impl MomentsFactor {
+    /// Room for a layer's channels, a multiple of 32.
+    pub fn new(channels: usize) -> Self {
+        Self {
+            second: vec![[Lanes::ZERO; 2]; packed_columns(channels, channels)],
+            mean: vec![[Lanes::ZERO; 2]; channels / COLUMNS],
+        }
+    }
+
+    /// Takes the derivatives `second` `[C, C]` and `mean` `[C]` over a region whose weights sum to `weight`.
+    pub fn set(&mut self, second: &[f32], mean: &[f32], weight: f64) {
+        let channels = mean.len();
+        let scale = if weight > 0.0 { (1.0 / weight) as f32 } else { 0.0 };
+        pack_columns(channels, channels, &mut self.second, |row, column| {
+            (second[row * channels + column] + second[column * channels + row]) * scale
+        });
+        for (lanes, mean) in self.mean.as_flattened_mut().iter_mut().zip(mean.chunks_exact(WIDTH)) {
+            *lanes = Lanes::load(mean) * scale;
+        }
+    }
+}
+
+/// All that one layer's statistics add to its gradient.
+pub struct Injection<'a> {
+    /// The size of the layer's map.
+    pub grid: Grid,
+    /// The part of it that was measured.
+    pub window: Window,
+    /// Its features, `[C/16][H][W]`.
+    pub features: &'a [Lanes],
+    /// For each region its derivatives and its weight at each pixel of the map (`None` is 1).
+    pub moments: Vec<(&'a MomentsFactor, Option<&'a [f32]>)>,
+    /// The content's features inside the window, and `2 dL/dd / E`.
+    pub content: Option<(&'a [Lanes], f32)>,
+}
+
+impl Injection<'_> {
+    /// Adds to the gradient with respect to the layer's sums before its ReLU.
+    pub fn add_to(&self, workers: &Workers, gradient: &mut [Lanes]) {
+        let task = Addition {
+            injection: self,
+            piece: PANELS * workers.instructions().rows(),
+            gradient: Disjoint::new(gradient),
+        };
+        workers.run(self.pixels().div_ceil(task.piece), &task);
+    }
+
+    fn pixels(&self) -> usize {
+        self.window.height * self.window.width
+    }
+
+    fn blocks(&self) -> usize {
+        self.features.len() / self.grid.pixels()
+    }
+}
+
+/// Each piece is so many pixels of the window, in reading order.
+struct Addition<'a> {
+    injection: &'a Injection<'a>,
+    piece: usize,
+    gradient: Disjoint<'a, Lanes>,
+}
+
+impl Addition<'_> {
+    /// Packs the pixels' features as the left operand of a product.
+    #[inline(always)]
+    fn pack<I: Instructions>(&self, pixels: Range<usize>, packed: &mut [Lanes]) {
+        let Injection {
+            grid, window, features, ..
+        } = *self.injection;
+        let blocks = self.injection.blocks();
+        for block in 0..blocks {
+            let mut row = 0;
+            for (start, length) in runs(grid, window, pixels.clone()) {
+                for feature in &features[block * grid.pixels() + start..][..length] {
+                    packed[packed_index(I::ROWS, blocks, row, block)] = *feature;
+                    row += 1;
+                }
+            }
+        }
+    }
+
+    /// Adds a region's product with two blocks of channels to the pixels' sums.
+    #[inline(always)]
+    fn add_moments<I: Instructions>(
+        &self,
+        region: usize,
+        pair: usize,
+        pixels: Range<usize>,
+        packed: &[Lanes],
+        product: &mut [[Lanes; 2]],
+        sums: &mut [[Lanes; 2]],
+    ) {
+        let Injection { grid, window, .. } = *self.injection;
+        let (factor, weights) = self.injection.moments[region];
+        let depth = self.injection.blocks() * WIDTH;
+        let columns = &factor.second[pair * depth..][..depth];
+        for (rows, product) in packed
+            .chunks_exact(I::ROWS * depth / WIDTH)
+            .zip(product.chunks_exact_mut(I::ROWS))
+        {
+            I::multiply(rows, columns, product);
+        }
+        let mut row = 0;
+        for (start, length) in runs(grid, window, pixels) {
+            for pixel in start..start + length {
+                let weight = weights.map_or(1.0, |weights| weights[pixel]);
+                for half in 0..2 {
+                    let value = product[row][half] + factor.mean[pair][half];
+                    sums[row][half] = I::multiply_add(weight, value, sums[row][half]);
+                }
+                row += 1;
+            }
+        }
+    }
+}
+
+impl Task for Addition<'_> {
+    fn scratch<I: Instructions>(&self) -> usize {
+        self.piece * (self.injection.blocks() + 4)
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, piece: usize, scratch: &mut [Lanes]) {
+        let Injection {
+            grid,
+            window,
+            features,
+            content,
+            ..
+        } = *self.injection;
+        let blocks = self.injection.blocks();
+        let total = self.injection.pixels();
+        let pixels = piece * self.piece..total.min((piece + 1) * self.piece);
+        let (packed, rest) = scratch.split_at_mut(self.piece * blocks);
+        let (product, sums) = rest.as_chunks_mut().0.split_at_mut(self.piece);
+        let panels = pixels.len().next_multiple_of(I::ROWS);
+        let packed = &mut packed[..panels * blocks];
+        if !self.injection.moments.is_empty() {
+            self.pack::<I>(pixels.clone(), packed);
+        }
+        for pair in 0..blocks / 2 {
+            sums.fill([Lanes::ZERO; 2]);
+            for region in 0..self.injection.moments.len() {
+                self.add_moments::<I>(region, pair, pixels.clone(), packed, product, sums);
+            }
+            for half in 0..2 {
+                let block = 2 * pair + half;
+                let mut row = 0;
+                for (start, length) in runs(grid, window, pixels.clone()) {
+                    let first = block * grid.pixels() + start;
+                    let features = &features[first..first + length];
+                    // SAFETY: these pixels are in this piece alone.
+                    let gradient = unsafe { self.gradient.slice(first, length) };
+                    for (gradient, feature) in gradient.iter_mut().zip(features) {
+                        let mut sum = sums[row][half];
+                        if let Some((content, factor)) = content {
+                            let held = content[block * total + pixels.start + row];
+                            sum = I::multiply_add(factor, *feature - held, sum);
+                        }
+                        *gradient = *gradient + sum.gated(*feature);
+                        row += 1;
+                    }
+                }
+            }
+        }
+    }
+}

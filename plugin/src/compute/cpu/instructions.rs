@@ -1,0 +1,193 @@
+//! One source, several instruction sets: every kernel is compiled once for each, and one is chosen at run time.
+//!
+//! A kernel is a [`Kernel`] whose `run` is generic over [`Instructions`] and always inlined. [`InstructionSet::run`]
+//! calls it from inside a function that carries `#[target_feature]`, so that the compiler may use those instructions
+//! for the kernel's plain loops over [`Lanes`]. What differs between the sets beyond that is little: how many
+//! registers a matrix product may occupy, and whether a product and a sum fuse into one instruction.
+//!
+//! `Plain` is whatever the target guarantees: SSE2 on x86-64, NEON on aarch64.
+
+use super::lanes::Lanes;
+use super::product::register_tile;
+
+/// What differs between instruction sets.
+pub trait Instructions: 'static {
+    /// The rows of a matrix product that are computed at once; see [`super::product`].
+    const ROWS: usize;
+    /// Whether sixteen lanes are one register, of which there are 32.
+    const WIDE: bool;
+
+    /// `factor * lanes + sum`.
+    fn multiply_add(factor: f32, lanes: Lanes, sum: Lanes) -> Lanes;
+
+    /// Computes `Self::ROWS` rows of a matrix product; see [`register_tile`].
+    fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]);
+}
+
+/// The instructions that every processor of the target has.
+pub struct Plain;
+
+impl Instructions for Plain {
+    const ROWS: usize = 6;
+    const WIDE: bool = false;
+
+    #[inline(always)]
+    fn multiply_add(factor: f32, lanes: Lanes, mut sum: Lanes) -> Lanes {
+        for (sum, lane) in sum.0.iter_mut().zip(lanes.0) {
+            // A fused product is an instruction on aarch64 and a slow function call on plain x86-64.
+            *sum = if cfg!(target_arch = "aarch64") {
+                factor.mul_add(lane, *sum)
+            } else {
+                factor * lane + *sum
+            };
+        }
+        sum
+    }
+
+    #[inline(always)]
+    fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
+        register_tile::<Self, 6, 1>(rows, columns, product);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Instructions, Kernel, Lanes, register_tile};
+
+    #[inline(always)]
+    fn fused_multiply_add(factor: f32, lanes: Lanes, mut sum: Lanes) -> Lanes {
+        for (sum, lane) in sum.0.iter_mut().zip(lanes.0) {
+            *sum = factor.mul_add(lane, *sum);
+        }
+        sum
+    }
+
+    /// AVX2 and FMA: sixteen registers of eight lanes.
+    pub struct Avx2;
+
+    impl Instructions for Avx2 {
+        const ROWS: usize = 6;
+        const WIDE: bool = false;
+
+        #[inline(always)]
+        fn multiply_add(factor: f32, lanes: Lanes, sum: Lanes) -> Lanes {
+            fused_multiply_add(factor, lanes, sum)
+        }
+
+        #[inline(always)]
+        fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
+            register_tile::<Self, 6, 1>(rows, columns, product);
+        }
+    }
+
+    /// AVX-512: 32 registers of sixteen lanes.
+    pub struct Avx512;
+
+    impl Instructions for Avx512 {
+        const ROWS: usize = 14;
+        const WIDE: bool = true;
+
+        #[inline(always)]
+        fn multiply_add(factor: f32, lanes: Lanes, sum: Lanes) -> Lanes {
+            fused_multiply_add(factor, lanes, sum)
+        }
+
+        #[inline(always)]
+        fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
+            register_tile::<Self, 14, 2>(rows, columns, product);
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub fn run_avx2<K: Kernel>(kernel: K) {
+        kernel.run::<Avx2>();
+    }
+
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+    pub fn run_avx512<K: Kernel>(kernel: K) {
+        kernel.run::<Avx512>();
+    }
+}
+
+/// A computation that is compiled for each instruction set.
+pub trait Kernel {
+    /// Does the work. Must be `#[inline(always)]`, as must all that it calls in its inner loops: a function that is
+    /// not inlined is compiled for the target's baseline.
+    fn run<I: Instructions>(self);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// An instruction set that this processor has: a value exists only after the processor was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstructionSet(Set);
+
+impl InstructionSet {
+    /// All that this processor has, the fastest first. The last is always the plain one.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut, reason = "only x86-64 has more than one")]
+        let mut sets = vec![Self(Set::Plain)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                sets.push(Self(Set::Avx2));
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw")
+                {
+                    sets.push(Self(Set::Avx512));
+                }
+            }
+        }
+        sets.reverse();
+        sets
+    }
+
+    /// The fastest that this processor has.
+    pub fn detect() -> Self {
+        Self::available()[0]
+    }
+
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Set::Plain => "plain",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "AVX-512",
+        }
+    }
+
+    /// [`Instructions::ROWS`] of this set.
+    pub fn rows(self) -> usize {
+        match self.0 {
+            Set::Plain => Plain::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => x86::Avx2::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => x86::Avx512::ROWS,
+        }
+    }
+
+    /// Runs a kernel with these instructions.
+    pub fn run<K: Kernel>(self, kernel: K) {
+        match self.0 {
+            Set::Plain => kernel.run::<Plain>(),
+            // SAFETY: the value exists, so `available` found these features on this processor.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { x86::run_avx2(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { x86::run_avx512(kernel) },
+        }
+    }
+}

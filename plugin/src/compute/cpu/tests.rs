@@ -1,0 +1,328 @@
+//! The whole backend and each convolution against the f64 oracle, on every instruction set.
+
+use std::sync::{Arc, LazyLock};
+
+use candle_core::{Device, Tensor};
+
+use super::disjoint::Disjoint;
+use super::lanes::{Grid, Lanes, WIDTH};
+use super::maps::{Gate, Gradient, Stored};
+use super::oracle::{self, Map, noise, relative_error};
+use super::winograd::{Direction, Kernels, Variant, Weights, convolve};
+use super::workers::Workers;
+use super::{CpuBackend, InstructionSet};
+use crate::compute::{Backend, MomentsGradient, Plan, Pooling, Statistics, StatisticsGradient, Window};
+use crate::network::{Layer, Network};
+
+static NETWORK: LazyLock<Arc<Network>> = LazyLock::new(|| Arc::new(oracle::network(1)));
+
+fn layers(names: &[&str]) -> Vec<Layer> {
+    names.iter().map(|name| name.parse().expect("a layer")).collect()
+}
+
+/// The usual plan for a picture.
+fn plan(height: usize, width: usize) -> Plan {
+    Plan {
+        height,
+        width,
+        window: Window {
+            top: 0,
+            left: 0,
+            height,
+            width,
+        },
+        style_layers: layers(&["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
+        content_layers: layers(&["conv4_2"]),
+        pooling: Pooling::Max,
+        regions: None,
+    }
+}
+
+fn picture(plan: &Plan, seed: u64) -> Vec<f32> {
+    let mut random = noise(seed);
+    let samples = (0..3 * plan.height * plan.width).map(|_| (0.5 + 0.5 * random()) as f32);
+    samples.collect()
+}
+
+fn tensor(plan: &Plan, samples: &[f32]) -> Tensor {
+    Tensor::from_slice(samples, (1, 3, plan.height, plan.width), &Device::Cpu).expect("a picture")
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor
+        .flatten_all()
+        .and_then(|flat| flat.to_vec1())
+        .expect("f32 values")
+}
+
+/// A gradient of about the same weight at every layer, not symmetric.
+fn statistics_gradient(plan: &Plan, statistics: &Statistics) -> StatisticsGradient {
+    let mut random = noise(7);
+    let mut tensor = |scale: f64, shape: &[usize]| {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| (scale * random()) as f32).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
+    };
+    let moments = plan
+        .style_layers
+        .iter()
+        .zip(&statistics.moments)
+        .map(|(layer, regions)| {
+            let channels = layer.outputs();
+            let region = |_| MomentsGradient {
+                second: tensor(1e-2, &[channels, channels]),
+                mean: tensor(1.0, &[channels]),
+            };
+            regions.iter().map(region).collect()
+        });
+    StatisticsGradient {
+        moments: moments.collect(),
+        content: statistics.content.iter().map(|_| 3.0).collect(),
+    }
+}
+
+/// A picture at which no ReLU and no maximum is decided by less than float32's rounding, and its features. Among so
+/// many activations of noise there is often one; then the gradients on its two sides are both right.
+fn decided_picture(plan: &Plan) -> (Vec<f32>, Vec<Map>) {
+    let candidates = (0..100).map(|seed| {
+        let picture = picture(plan, 100 + seed);
+        let (maps, margin) = oracle::features(&NETWORK, plan, &picture);
+        (margin, picture, maps)
+    });
+    let decided = candidates.into_iter().find(|(margin, ..)| *margin > 2e-6);
+    let (_, picture, maps) = decided.expect("one of a hundred");
+    (picture, maps)
+}
+
+/// Runs a plan on the backend and on the oracle and compares all that comes out.
+fn check_against_oracle(backend: &mut CpuBackend, plan: &Plan, what: &str) {
+    let content = picture(plan, 11);
+    let (canvas, maps) = decided_picture(plan);
+    backend.prepare(plan).expect("the plan is good");
+    let energies = backend.hold_content(&tensor(plan, &content)).expect("content");
+    let statistics = backend.forward(&tensor(plan, &canvas)).expect("forward");
+    let asked = statistics_gradient(plan, &statistics);
+    let gradient = backend.backward(&asked).expect("backward");
+
+    let (held, _) = oracle::features(&NETWORK, plan, &content);
+    let region_values: Vec<Option<Vec<f32>>> = match &plan.regions {
+        None => vec![None],
+        Some(regions) => (0..regions.dims()[0])
+            .map(|region| Some(values(&regions.get(region).expect("a region"))))
+            .collect(),
+    };
+    let mut at_features: Vec<Option<Map>> = maps.iter().map(|_| None).collect();
+    for (index, layer) in plan.style_layers.iter().enumerate() {
+        let map = &maps[layer.index()];
+        let mut added = Map::zero(map.channels, map.height, map.width);
+        for (region, weights) in region_values.iter().enumerate() {
+            let weights = oracle::weights(plan, *layer, weights.as_deref());
+            let (second, mean, total) = oracle::moments(map, &weights);
+            let got = &statistics.moments[index][region];
+            assert!((got.weight - total).abs() <= 1e-5 * total, "{what}: weight of {layer}");
+            let error = relative_error(values(&got.second), second);
+            assert!(error < 1e-5, "{what}: second moments of {layer} are off by {error:e}");
+            let error = relative_error(values(&got.mean), mean);
+            assert!(error < 1e-5, "{what}: mean of {layer} is off by {error:e}");
+            add_moments_gradient(map, &weights, total, &asked.moments[index][region], &mut added);
+        }
+        at_features[layer.index()] = Some(added);
+    }
+    for (index, layer) in plan.content_layers.iter().enumerate() {
+        let (map, held) = (&maps[layer.index()], &held[layer.index()]);
+        let inside = oracle::weights(plan, *layer, None);
+        let elements = inside.iter().sum::<f64>() * map.channels as f64;
+        let (mut distance, mut energy) = (0.0, 0.0);
+        let added = at_features[layer.index()].get_or_insert_with(|| Map::zero(map.channels, map.height, map.width));
+        for (place, (value, held)) in map.values.iter().zip(&held.values).enumerate() {
+            let weight = inside[place % inside.len()];
+            distance += weight * (value - held).powi(2) / elements;
+            energy += weight * held.powi(2) / elements;
+            added.values[place] += asked.content[index] * 2.0 * weight * (value - held) / elements;
+        }
+        let got = statistics.content[index];
+        assert_eq!(got.elements, elements);
+        assert!(
+            (got.mean_square - distance).abs() < 1e-5 * distance,
+            "{what}: content distance"
+        );
+        assert!(
+            (energies[index] - energy).abs() < 1e-5 * energy,
+            "{what}: content energy"
+        );
+    }
+    let expected = oracle::gradient(&NETWORK, plan, &maps, &at_features);
+    let error = relative_error(values(&gradient), expected);
+    assert!(error < 1e-5, "{what}: the gradient is off by {error:e}");
+    eprintln!("{what}: the gradient is off by {error:.1e}");
+}
+
+fn add_moments_gradient(map: &Map, weights: &[f64], total: f64, gradient: &MomentsGradient, added: &mut Map) {
+    let (second, mean) = (values(&gradient.second), values(&gradient.mean));
+    let pixels = weights.len();
+    for a in 0..map.channels {
+        let target = &mut added.values[a * pixels..][..pixels];
+        for b in 0..map.channels {
+            let factor = f64::from(second[a * map.channels + b]) + f64::from(second[b * map.channels + a]);
+            for ((target, value), weight) in target.iter_mut().zip(&map.values[b * pixels..]).zip(weights) {
+                *target += factor * value * weight / total;
+            }
+        }
+        for (target, weight) in target.iter_mut().zip(weights) {
+            *target += f64::from(mean[a]) * weight / total;
+        }
+    }
+}
+
+fn backend(instructions: InstructionSet, threads: usize) -> CpuBackend {
+    CpuBackend::with_instructions(NETWORK.clone(), threads, instructions).expect("threads")
+}
+
+#[test]
+fn every_instruction_set_agrees_with_the_oracle() {
+    for set in InstructionSet::available() {
+        check_against_oracle(&mut backend(set, 2), &plan(21, 34), set.name());
+    }
+}
+
+#[test]
+fn every_pooling_agrees_with_the_oracle_at_odd_sizes() {
+    let mut backend = backend(InstructionSet::detect(), 2);
+    for pooling in [Pooling::Max, Pooling::Average, Pooling::L2] {
+        for (height, width) in [(16, 16), (19, 29), (31, 17)] {
+            let plan = Plan {
+                pooling,
+                ..plan(height, width)
+            };
+            check_against_oracle(&mut backend, &plan, &format!("{pooling:?} at {height} x {width}"));
+        }
+    }
+}
+
+#[test]
+fn layers_before_a_pooling_can_be_tapped() {
+    let mut backend = backend(InstructionSet::detect(), 2);
+    for pooling in [Pooling::Max, Pooling::Average, Pooling::L2] {
+        let plan = Plan {
+            pooling,
+            style_layers: layers(&["conv1_2", "conv2_2", "conv3_2", "conv3_4"]),
+            content_layers: layers(&["conv2_2", "conv3_3"]),
+            ..plan(19, 27)
+        };
+        check_against_oracle(&mut backend, &plan, &format!("{pooling:?}, tapped"));
+    }
+    let lowest = Plan {
+        style_layers: layers(&["conv1_1"]),
+        content_layers: Vec::new(),
+        ..plan(20, 30)
+    };
+    check_against_oracle(&mut backend, &lowest, "conv1_1 alone");
+}
+
+#[test]
+fn windows_and_regions_agree_with_the_oracle() {
+    let mut backend = backend(InstructionSet::detect(), 2);
+    let window = Window {
+        top: 16,
+        left: 16,
+        height: 16,
+        width: 21,
+    };
+    let windowed = Plan { window, ..plan(32, 37) };
+    check_against_oracle(&mut backend, &windowed, "a window");
+
+    let mut random = noise(5);
+    let mut weights: Vec<f32> = (0..3 * 24 * 20).map(|_| (0.5 + 0.5 * random()) as f32).collect();
+    weights[24 * 20..][..200].fill(0.0);
+    let regions = Tensor::from_vec(weights, (3, 24, 20), &Device::Cpu).expect("weights");
+    let regional = Plan {
+        regions: Some(regions),
+        ..plan(24, 20)
+    };
+    check_against_oracle(&mut backend, &regional, "regions");
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    for set in InstructionSet::available() {
+        let plan = plan(83, 70);
+        let (content, canvas) = (tensor(&plan, &picture(&plan, 1)), tensor(&plan, &picture(&plan, 2)));
+        let results = [1, 3].map(|threads| {
+            let mut backend = backend(set, threads);
+            backend.prepare(&plan).expect("the plan is good");
+            backend.hold_content(&content).expect("content");
+            let statistics = backend.forward(&canvas).expect("forward");
+            let gradient = backend
+                .backward(&statistics_gradient(&plan, &statistics))
+                .expect("backward");
+            let moments = statistics.moments.iter().flatten();
+            let moments = moments.flat_map(|moments| [values(&moments.second), values(&moments.mean)]);
+            (
+                moments.flatten().map(f32::to_bits).collect::<Vec<_>>(),
+                statistics.content[0].mean_square.to_bits(),
+                values(&gradient).into_iter().map(f32::to_bits).collect::<Vec<_>>(),
+            )
+        });
+        assert!(results[0] == results[1], "{}", set.name());
+    }
+}
+
+#[test]
+fn every_variant_convolves_both_ways_on_every_instruction_set() {
+    let mut random = noise(3);
+    for (inputs, outputs, height, width) in [(64, 96, 19, 26), (32, 64, 1, 5), (128, 32, 12, 12)] {
+        let kernels: Vec<f32> = (0..9 * inputs * outputs).map(|_| random() as f32).collect();
+        for direction in [Direction::Forward, Direction::Backward] {
+            let (from, to) = match direction {
+                Direction::Forward => (inputs, outputs),
+                Direction::Backward => (outputs, inputs),
+            };
+            let mut input = Map::zero(from, height, width);
+            input.values.fill_with(|| f64::from(random() as f32));
+            let expected = match direction {
+                Direction::Forward => oracle::convolve(&input, &kernels, to),
+                Direction::Backward => oracle::convolve_transposed(&input, &kernels, to),
+            };
+            let kernels = Kernels {
+                values: &kernels,
+                outputs,
+                inputs,
+                direction,
+            };
+            for set in InstructionSet::available() {
+                for variant in Variant::ALL {
+                    let workers = Workers::new(2, set).expect("threads");
+                    let output = convolved(&workers, variant, kernels, &input, to);
+                    let error = relative_error(output, expected.values.iter().copied());
+                    let what = format!("{variant:?} {direction:?} {inputs} x {outputs} on {}", set.name());
+                    assert!(error < 1e-5, "{what} is off by {error:e}");
+                }
+            }
+        }
+    }
+}
+
+/// A convolution of a planar map into a planar map.
+fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map, outputs: usize) -> Vec<f32> {
+    let grid = Grid {
+        height: input.height,
+        width: input.width,
+    };
+    let mut packed = vec![Lanes::ZERO; input.channels / WIDTH * grid.pixels()];
+    for (index, value) in input.values.iter().enumerate() {
+        let (channel, pixel) = (index / grid.pixels(), index % grid.pixels());
+        packed[channel / WIDTH * grid.pixels() + pixel].0[channel % WIDTH] = *value as f32;
+    }
+    let mut output = vec![Lanes::ZERO; outputs / WIDTH * grid.pixels()];
+    let mut weights = Weights::empty();
+    weights.transform(workers, variant, kernels);
+    let source = Stored { grid, values: &packed };
+    let sink = Gradient {
+        grid,
+        gate: Gate::Open,
+        values: Disjoint::new(&mut output),
+    };
+    convolve(workers, &weights, grid, &source, &sink);
+    let value = |channel: usize, pixel: usize| output[channel / WIDTH * grid.pixels() + pixel].0[channel % WIDTH];
+    let channels = (0..outputs).flat_map(|channel| (0..grid.pixels()).map(move |pixel| (channel, pixel)));
+    channels.map(|(channel, pixel)| value(channel, pixel)).collect()
+}

@@ -1,0 +1,388 @@
+//! Convolution by Winograd's algorithm ([`super::transform`]), forward and backward with one kernel.
+//!
+//! The map is cut into tiles of `OUT` x `OUT` outputs, and the tiles, in reading order, into blocks that one thread
+//! computes in its own scratch:
+//!
+//! 1. input: each tile's `IN` x `IN` inputs (overlapping the neighbours by two) are transformed and written, already
+//!    packed, as the left operands of `IN * IN` matrix products, one for each position;
+//! 2. products: tiles x input channels by input channels x output channels, at each position;
+//! 3. output: each tile's positions are transformed back and handed to the [`Sink`].
+//!
+//! A block is so small that its transformed tiles stay in the second cache and so large that the transformed weights,
+//! which every block reads, are worth reading. Successive positions are a cache line further apart than they need be:
+//! at powers of two they would all compete for the same few places in the cache.
+//!
+//! **Backward.** With respect to its input, the gradient of a convolution is again a convolution of the same kind, of
+//! the output's gradient with the kernel turned by 180 degrees and its channels exchanged:
+//! `W'[i][o][y][x] = W[o][i][2-y][2-x]`. So [`Weights::transform`] knows two directions, and [`convolve`] none.
+
+use std::ops::Range;
+
+use super::disjoint::Disjoint;
+use super::instructions::Instructions;
+use super::lanes::{Grid, Lanes, WIDTH, one_by_one};
+use super::maps::{Sink, Source};
+use super::product::{COLUMNS, packed_index};
+use super::transform::{F2, F4, F6, Transform};
+use super::workers::{Task, Workers};
+
+/// How many outputs a tile has on a side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// 2: four multiplications per output.
+    F2,
+    /// 4: two and a quarter.
+    F4,
+    /// 6: less than two.
+    F6,
+}
+
+impl Variant {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::F2, Self::F4, Self::F6];
+
+    /// The cheapest for a layer of a size, where `rows` tiles are multiplied at once. F(6) rounds twice as much as F(4)
+    /// and is for layers where it saves most: where transforms weigh most, with few channels.
+    pub fn choose(grid: Grid, inputs: usize, outputs: usize, rows: usize) -> Self {
+        let variants = if inputs.max(outputs) <= 128 {
+            &Self::ALL[..]
+        } else {
+            &Self::ALL[..2]
+        };
+        let cost = |variant: &&Self| variant.cost(grid, inputs, outputs, rows);
+        *variants.iter().min_by_key(cost).expect("there are variants")
+    }
+
+    /// The time of a convolution, in multiplications.
+    fn cost(self, grid: Grid, inputs: usize, outputs: usize, rows: usize) -> usize {
+        /// What it costs to transform a number of a tile, there or back.
+        const TRANSFORM: usize = 16;
+        /// What it costs to fetch a transformed weight.
+        const WEIGHT: usize = 40;
+        let tiles = grid.height.div_ceil(self.outputs()) * grid.width.div_ceil(self.outputs());
+        let per_tile = inputs * outputs + TRANSFORM * (inputs + outputs);
+        self.positions() * (tiles.next_multiple_of(rows) * per_tile + WEIGHT * inputs * outputs)
+    }
+
+    /// The outputs on a tile's side.
+    pub fn outputs(self) -> usize {
+        match self {
+            Self::F2 => 2,
+            Self::F4 => 4,
+            Self::F6 => 6,
+        }
+    }
+
+    /// The number of matrix products: the square of the inputs on a tile's side.
+    pub fn positions(self) -> usize {
+        (self.outputs() + 2).pow(2)
+    }
+}
+
+/// Which way a convolution goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From a layer's input to its output.
+    Forward,
+    /// From its output's gradient to its input's.
+    Backward,
+}
+
+/// The kernels of a layer, and the direction in which they are applied.
+#[derive(Clone, Copy)]
+pub struct Kernels<'a> {
+    /// `[outputs, inputs, 3, 3]` of the layer.
+    pub values: &'a [f32],
+    /// The layer's output channels, a multiple of 32.
+    pub outputs: usize,
+    /// The layer's input channels, a multiple of 32.
+    pub inputs: usize,
+    /// Forward, or turned and exchanged.
+    pub direction: Direction,
+}
+
+impl Kernels<'_> {
+    /// Output and input channels of the convolution in this direction.
+    fn channels(&self) -> (usize, usize) {
+        match self.direction {
+            Direction::Forward => (self.outputs, self.inputs),
+            Direction::Backward => (self.inputs, self.outputs),
+        }
+    }
+
+    /// The taps from channel `input` to sixteen channels from `output` on, in this direction.
+    #[inline(always)]
+    fn taps(&self, output: usize, input: usize) -> [[Lanes; 3]; 3] {
+        let row = 9 * self.inputs;
+        let (start, step) = match self.direction {
+            Direction::Forward => (output * row + input * 9, row),
+            Direction::Backward => (input * row + output * 9, 9),
+        };
+        let mut taps = [[Lanes::ZERO; 3]; 3];
+        for lane in 0..WIDTH {
+            let kernel = &self.values[start + lane * step..][..9];
+            for (tap, &value) in kernel.iter().enumerate() {
+                let tap = match self.direction {
+                    Direction::Forward => tap,
+                    Direction::Backward => 8 - tap,
+                };
+                taps[tap / 3][tap % 3].0[lane] = value;
+            }
+        }
+        taps
+    }
+}
+
+/// Transformed weights, `[position][outputs/32][inputs][32]`.
+pub struct Weights {
+    variant: Variant,
+    inputs: usize,
+    outputs: usize,
+    values: Vec<[Lanes; 2]>,
+}
+
+impl Weights {
+    /// The memory that a layer's weights take.
+    pub fn bytes(variant: Variant, inputs: usize, outputs: usize) -> usize {
+        variant.positions() * inputs * outputs * size_of::<f32>()
+    }
+
+    /// None yet, and no memory.
+    pub fn empty() -> Self {
+        Self {
+            variant: Variant::F4,
+            inputs: 0,
+            outputs: 0,
+            values: Vec::new(),
+        }
+    }
+
+    /// Replaces these weights by those of a layer. The memory is kept where it suffices.
+    pub fn transform(&mut self, workers: &Workers, variant: Variant, kernels: Kernels) {
+        (self.outputs, self.inputs) = kernels.channels();
+        self.variant = variant;
+        let length = variant.positions() * self.inputs * self.outputs / COLUMNS;
+        self.values.resize(length, [Lanes::ZERO; 2]);
+        let values = Disjoint::new(&mut self.values);
+        match variant {
+            Variant::F2 => transform_with(workers, F2, kernels, values),
+            Variant::F4 => transform_with(workers, F4, kernels, values),
+            Variant::F6 => transform_with(workers, F6, kernels, values),
+        }
+    }
+}
+
+fn transform_with<F: Transform<OUT, IN>, const OUT: usize, const IN: usize>(
+    workers: &Workers,
+    transform: F,
+    kernels: Kernels,
+    values: Disjoint<[Lanes; 2]>,
+) {
+    let (outputs, inputs) = kernels.channels();
+    let task = WeightTransform {
+        _transform: transform,
+        kernels,
+        values,
+    };
+    workers.run(outputs / COLUMNS * (inputs / COLUMNS), &task);
+}
+
+/// Each piece is 32 outputs by 32 inputs.
+struct WeightTransform<'a, F, const OUT: usize, const IN: usize> {
+    _transform: F,
+    kernels: Kernels<'a>,
+    values: Disjoint<'a, [Lanes; 2]>,
+}
+
+impl<F: Transform<OUT, IN>, const OUT: usize, const IN: usize> Task for WeightTransform<'_, F, OUT, IN> {
+    fn scratch<I: Instructions>(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, piece: usize, _: &mut [Lanes]) {
+        let (outputs, inputs) = self.kernels.channels();
+        let panels = outputs / COLUMNS;
+        let (panel, first) = (piece % panels, piece / panels * COLUMNS);
+        for input in first..first + COLUMNS {
+            let output = panel * COLUMNS;
+            let low = F::weights::<I>(&self.kernels.taps(output, input));
+            let high = F::weights::<I>(&self.kernels.taps(output + WIDTH, input));
+            for position in 0..IN * IN {
+                let (row, column) = (position / IN, position % IN);
+                let index = (position * panels + panel) * inputs + input;
+                // SAFETY: this panel and input are this piece's.
+                unsafe { self.values.write(index, [low[row][column], high[row][column]]) }
+            }
+        }
+    }
+}
+
+/// Convolves a map of `weights`' input channels, with zeros around it, into one of their output channels.
+pub fn convolve<S: Source, K: Sink>(workers: &Workers, weights: &Weights, grid: Grid, source: &S, sink: &K) {
+    match weights.variant {
+        Variant::F2 => convolve_with(workers, F2, weights, grid, source, sink),
+        Variant::F4 => convolve_with(workers, F4, weights, grid, source, sink),
+        Variant::F6 => convolve_with(workers, F6, weights, grid, source, sink),
+    }
+}
+
+fn convolve_with<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usize>(
+    workers: &Workers,
+    transform: F,
+    weights: &Weights,
+    grid: Grid,
+    source: &S,
+    sink: &K,
+) {
+    let across = grid.width.div_ceil(OUT);
+    let tiles = grid.height.div_ceil(OUT) * across;
+    let rows = workers.instructions().rows();
+    let task = Convolution {
+        _transform: transform,
+        weights,
+        grid,
+        source,
+        sink,
+        across,
+        tiles,
+        block: block_size(
+            weights.inputs.max(weights.outputs),
+            rows,
+            tiles.div_ceil(workers.threads()),
+        ),
+    };
+    workers.run(tiles.div_ceil(task.block), &task);
+}
+
+/// Tiles in a block: whole panels, as many as the second cache holds (measured), but no more than a thread's share.
+fn block_size(channels: usize, rows: usize, share: usize) -> usize {
+    let panels_of_14 = match channels {
+        0..=64 => 1,
+        65..=128 => 2,
+        129..=256 => 4,
+        _ => 10,
+    };
+    let tiles: usize = 14 * panels_of_14;
+    let tiles = tiles.next_multiple_of(rows);
+    tiles.min(share.next_multiple_of(rows))
+}
+
+/// Each piece is a block of tiles.
+struct Convolution<'a, F, S, K, const OUT: usize, const IN: usize> {
+    _transform: F,
+    weights: &'a Weights,
+    grid: Grid,
+    source: &'a S,
+    sink: &'a K,
+    /// Tiles in a row of tiles.
+    across: usize,
+    tiles: usize,
+    block: usize,
+}
+
+impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usize> Convolution<'_, F, S, K, OUT, IN> {
+    /// Row and column of a tile's first output.
+    #[inline(always)]
+    fn place(&self, tile: usize) -> (usize, usize) {
+        (tile / self.across * OUT, tile % self.across * OUT)
+    }
+
+    /// A tile's inputs: they begin one row above and one column left of its outputs, and are 0 outside the map.
+    #[inline(always)]
+    fn gather(&self, block: usize, row: usize, column: usize) -> [[Lanes; IN]; IN] {
+        let Grid { height, width } = self.grid;
+        let mut tile = [[Lanes::ZERO; IN]; IN];
+        if row > 0 && column > 0 && row + IN <= height + 1 && column + IN <= width + 1 {
+            for (y, pixels) in tile.iter_mut().enumerate() {
+                *pixels = self.source.pixels(block, row - 1 + y, column - 1);
+            }
+        } else {
+            for (y, pixels) in tile.iter_mut().enumerate() {
+                for (x, pixel) in pixels.iter_mut().enumerate() {
+                    one_by_one();
+                    let (y, x) = (row + y, column + x);
+                    if (1..=height).contains(&y) && (1..=width).contains(&x) {
+                        *pixel = self.source.pixel(block, y - 1, x - 1);
+                    }
+                }
+            }
+        }
+        tile
+    }
+
+    #[inline(always)]
+    fn transform_inputs<I: Instructions>(&self, tiles: Range<usize>, stride: usize, transformed: &mut [Lanes]) {
+        let blocks = self.weights.inputs / WIDTH;
+        for block in 0..blocks {
+            for (row, tile) in tiles.clone().enumerate() {
+                let (y, x) = self.place(tile);
+                let mut values = self.gather(block, y, x);
+                F::input_tile::<I>(&mut values);
+                let packed = packed_index(I::ROWS, blocks, row, block);
+                for (position, value) in values.as_flattened().iter().enumerate() {
+                    one_by_one();
+                    transformed[position * stride + packed] = *value;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn multiply<I: Instructions>(&self, rows: usize, transformed: &[Lanes], products: &mut [[Lanes; 2]]) {
+        let depth = self.weights.inputs;
+        let panels = self.weights.outputs / COLUMNS;
+        let positions = transformed
+            .chunks_exact(rows * depth / WIDTH + 1)
+            .zip(products.chunks_exact_mut(rows * panels + 1))
+            .zip(self.weights.values.chunks_exact(panels * depth));
+        for ((transformed, products), weights) in positions {
+            for (columns, products) in weights.chunks_exact(depth).zip(products.chunks_exact_mut(rows)) {
+                let row_panels = transformed.chunks_exact(I::ROWS * depth / WIDTH);
+                for (rows, product) in row_panels.zip(products.chunks_exact_mut(I::ROWS)) {
+                    I::multiply(rows, columns, product);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn transform_outputs<I: Instructions>(&self, tiles: Range<usize>, rows: usize, products: &[[Lanes; 2]]) {
+        let panels = self.weights.outputs / COLUMNS;
+        let stride = rows * panels + 1;
+        for block in 0..2 * panels {
+            for (row, tile) in tiles.clone().enumerate() {
+                let mut values = [[Lanes::ZERO; IN]; IN];
+                for (position, value) in values.as_flattened_mut().iter_mut().enumerate() {
+                    one_by_one();
+                    *value = products[position * stride + block / 2 * rows + row][block % 2];
+                }
+                let (y, x) = self.place(tile);
+                // SAFETY: tiles do not overlap, and this tile is in this piece alone.
+                unsafe { self.sink.put(block, y, x, &F::output_tile::<I>(&values)) }
+            }
+        }
+    }
+}
+
+impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usize> Task
+    for Convolution<'_, F, S, K, OUT, IN>
+{
+    fn scratch<I: Instructions>(&self) -> usize {
+        IN * IN * ((self.weights.inputs + self.weights.outputs) / WIDTH * self.block + 3)
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, piece: usize, scratch: &mut [Lanes]) {
+        let first = piece * self.block;
+        let tiles = first..self.tiles.min(first + self.block);
+        let rows = tiles.len().next_multiple_of(I::ROWS);
+        let stride = rows * self.weights.inputs / WIDTH + 1;
+        let (transformed, products) = scratch.split_at_mut(IN * IN * stride);
+        let products = products.as_chunks_mut().0;
+        let products = &mut products[..IN * IN * (rows * self.weights.outputs / COLUMNS + 1)];
+        self.transform_inputs::<I>(tiles.clone(), stride, transformed);
+        self.multiply::<I>(rows, transformed, products);
+        self.transform_outputs::<I>(tiles, rows, products);
+    }
+}
