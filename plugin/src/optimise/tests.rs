@@ -68,9 +68,9 @@ fn lbfgs_solves_quadratics_in_the_box_with_few_evaluations() {
 
 #[test]
 fn curvature_pays_where_the_gradient_alone_does_not() {
-    let with = evaluations_on_quadratic(100.0, unending(), 40);
+    let with = evaluations_on_quadratic(1e3, unending(), 120);
     let without = evaluations_on_quadratic(
-        100.0,
+        1e3,
         LbfgsOptions {
             history: 0,
             ..unending()
