@@ -18,21 +18,13 @@ use serde::de::DeserializeOwned;
 
 use crate::canvas::{Canvas, Picture, Raster, RasterMut};
 use crate::control::{Control, Flow, LogLevel, Outcome};
+use crate::filters::{Rendered, style_transfer};
 use crate::memory::Memory;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
 use phase::Phase;
 use watch::Watch;
-
-/// What a filter comes to.
-#[derive(Debug)]
-pub enum Rendered {
-    /// A picture of the content's size, and whether it was finished or stopped.
-    Picture(Picture, Outcome),
-    /// Nothing.
-    Cancelled,
-}
 
 /// The images that a render reads.
 pub struct Inputs<'a> {
@@ -56,10 +48,12 @@ impl Program {
     /// # Errors
     /// [`Error::Internal`] when this build has none of that id.
     pub fn of(filter: &Filter) -> Result<Self> {
-        let id = &filter.id;
-        Err(Error::Internal(format!(
-            "filter {id} is described, but was not built in"
-        )))
+        match filter.id.as_str() {
+            "style-transfer" => Ok(Self::new(style_transfer::render)),
+            id => Err(Error::Internal(format!(
+                "filter {id} is described, but was not built in"
+            ))),
+        }
     }
 
     /// A filter that takes the content, the styles with their shares (which add up to 1), its typed settings, and

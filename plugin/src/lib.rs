@@ -21,6 +21,7 @@ pub mod canvas;
 pub mod compute;
 pub mod control;
 pub mod error;
+pub mod filters;
 pub mod job;
 pub mod memory;
 pub mod network;

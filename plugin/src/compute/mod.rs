@@ -10,11 +10,14 @@
 
 pub mod candle;
 pub mod cpu;
+mod open;
 
 use candle_core::{Device, Tensor};
 
 use crate::network::Layer;
 use crate::{Error, Result};
+
+pub use open::{Opened, open};
 
 /// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,8 +36,8 @@ impl Pooling {
     pub const L2_SCALE: f32 = 1.56;
 }
 
-/// A rectangle of pixels. All four are multiples of 16 or reach to the picture's border, so that it falls on the grid
-/// of every layer: at a layer after `p` poolings it spans `top >> p .. (top + height) >> p` and likewise for columns.
+/// A rectangle of pixels. Its first row and column are multiples of 16, so that it begins on the grid of every layer: at
+/// a layer after `p` poolings it spans `top >> p .. (top + height) >> p` and likewise for columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Its first row.
@@ -104,7 +107,7 @@ impl Plan {
         let spans = [(top, height, self.height), (left, width, self.width)];
         for (start, length, whole) in spans {
             let end = start + length;
-            if length < Self::SMALLEST || end > whole || start % 16 != 0 || (end % 16 != 0 && end != whole) {
+            if length < Self::SMALLEST || end > whole || start % 16 != 0 {
                 return fault("window lies off the grid");
             }
         }

@@ -22,8 +22,9 @@ pub struct Margin {
 /// For each index of a padded line, the index that it repeats.
 fn repeated(length: usize, margin: usize, device: &Device) -> Result<Tensor> {
     let last = length - 1;
-    let indices: Vec<u32> =
-        (0..length + 2 * margin).map(|index| index.saturating_sub(margin).min(last) as u32).collect();
+    let indices: Vec<u32> = (0..length + 2 * margin)
+        .map(|index| index.saturating_sub(margin).min(last) as u32)
+        .collect();
     Ok(Tensor::new(indices, device)?)
 }
 
@@ -32,7 +33,13 @@ impl Margin {
     pub fn new(size: usize, height: usize, width: usize, device: &Device) -> Result<Self> {
         let rows = repeated(height, size, device)?;
         let columns = repeated(width, size, device)?;
-        Ok(Self { size, height, width, rows, columns })
+        Ok(Self {
+            size,
+            height,
+            width,
+            rows,
+            columns,
+        })
     }
 
     /// Rows and columns with the margin.
@@ -42,7 +49,12 @@ impl Margin {
 
     /// Where the picture lies in its padded form.
     pub fn window(&self) -> Window {
-        Window { top: self.size, left: self.size, height: self.height, width: self.width }
+        Window {
+            top: self.size,
+            left: self.size,
+            height: self.height,
+            width: self.width,
+        }
     }
 
     /// `[1, 3, H, W]` with the margin around it.
@@ -50,7 +62,10 @@ impl Margin {
         if self.size == 0 {
             return Ok(picture.clone());
         }
-        Ok(picture.index_select(&self.rows, 2)?.index_select(&self.columns, 3)?.contiguous()?)
+        Ok(picture
+            .index_select(&self.rows, 2)?
+            .index_select(&self.columns, 3)?
+            .contiguous()?)
     }
 
     /// The adjoint of [`Self::pad`]: every pixel receives the gradients of all its repetitions.
@@ -59,9 +74,17 @@ impl Margin {
             return Ok(gradient.clone());
         }
         let (batch, channels, _, padded_width) = gradient.dims4()?;
-        let folded = Tensor::zeros((batch, channels, self.height, padded_width), gradient.dtype(), gradient.device())?;
+        let folded = Tensor::zeros(
+            (batch, channels, self.height, padded_width),
+            gradient.dtype(),
+            gradient.device(),
+        )?;
         let folded = folded.index_add(&self.rows, gradient, 2)?;
-        let whole = Tensor::zeros((batch, channels, self.height, self.width), gradient.dtype(), gradient.device())?;
+        let whole = Tensor::zeros(
+            (batch, channels, self.height, self.width),
+            gradient.dtype(),
+            gradient.device(),
+        )?;
         Ok(whole.index_add(&self.columns, &folded, 3)?)
     }
 }
@@ -91,9 +114,21 @@ mod tests {
 
     #[test]
     fn borders_repeat_outward() {
-        let padded = Margin::new(16, 2, 2, &Device::Cpu).unwrap().pad(&ramp((1, 3, 2, 2))).unwrap();
-        let plane: Vec<Vec<f32>> = padded.narrow(1, 0, 1).unwrap().reshape((34, 34)).unwrap().to_vec2().unwrap();
-        assert_eq!((plane[0][0], plane[0][33], plane[33][0], plane[33][33]), (0.0, 37.0, 74.0, 10.0));
+        let padded = Margin::new(16, 2, 2, &Device::Cpu)
+            .unwrap()
+            .pad(&ramp((1, 3, 2, 2)))
+            .unwrap();
+        let plane: Vec<Vec<f32>> = padded
+            .narrow(1, 0, 1)
+            .unwrap()
+            .reshape((34, 34))
+            .unwrap()
+            .to_vec2()
+            .unwrap();
+        assert_eq!(
+            (plane[0][0], plane[0][33], plane[33][0], plane[33][33]),
+            (0.0, 37.0, 74.0, 10.0)
+        );
         assert_eq!((plane[16][16], plane[17][17]), (0.0, 10.0));
     }
 }

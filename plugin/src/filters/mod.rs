@@ -1,4 +1,19 @@
-//! What a menu item does.
+//! What a menu item does: content and styles in, a picture out, in one readable page each.
 
 mod margin;
+mod painting;
+mod progress;
 mod schedule;
+pub mod style_transfer;
+
+use crate::canvas::Picture;
+use crate::control::Outcome;
+
+/// What became of a render.
+#[derive(Clone, Debug)]
+pub enum Rendered {
+    /// A picture of the content's size; finished or stopped early.
+    Picture(Picture, Outcome),
+    /// Nothing, as was asked for.
+    Cancelled,
+}

@@ -25,17 +25,29 @@ const SINGLE_STEPS: f64 = 100.0;
 /// The levels for a picture of `height` x `width`, coarsest first; the last is the picture's own size.
 pub fn levels(height: usize, width: usize, quality: f64, pyramid: bool) -> Vec<Level> {
     let longer = height.max(width) as f64;
-    let halvings = if pyramid { (2.0 * (longer / COARSEST).log2() + 1e-9).floor().max(0.0) as usize } else { 0 };
+    let halvings = if pyramid {
+        (2.0 * (longer / COARSEST).log2() + 1e-9).floor().max(0.0) as usize
+    } else {
+        0
+    };
     (0..=halvings)
         .map(|index| {
             let scale = 0.5f64.powf((halvings - index) as f64 / 2.0);
             let side = |length: usize| ((length as f64 * scale).round() as usize).max(1);
-            let progress = if halvings == 0 { 0.0 } else { index as f64 / halvings as f64 };
+            let progress = if halvings == 0 {
+                0.0
+            } else {
+                index as f64 / halvings as f64
+            };
             let steps = match halvings {
                 0 => SINGLE_STEPS,
                 _ => COARSE_STEPS * (FINE_STEPS / COARSE_STEPS).powf(progress),
             };
-            Level { height: side(height), width: side(width), steps: (steps * quality).round().max(1.0) as usize }
+            Level {
+                height: side(height),
+                width: side(width),
+                steps: (steps * quality).round().max(1.0) as usize,
+            }
         })
         .collect()
 }
@@ -60,6 +72,13 @@ mod tests {
     fn small_canvases_and_no_pyramid_have_one_level() {
         assert_eq!(levels(100, 90, 1.0, true).len(), 1);
         assert_eq!(levels(1000, 900, 1.0, false).len(), 1);
-        assert_eq!(levels(1, 1, 0.001, true), [Level { height: 1, width: 1, steps: 1 }]);
+        assert_eq!(
+            levels(1, 1, 0.001, true),
+            [Level {
+                height: 1,
+                width: 1,
+                steps: 1
+            }]
+        );
     }
 }

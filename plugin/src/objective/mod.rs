@@ -12,7 +12,7 @@ pub mod style;
 pub mod variation;
 mod wasserstein;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 use crate::compute::{Moments, MomentsGradient, Statistics, StatisticsGradient};
 use crate::network::Layer;
@@ -179,7 +179,7 @@ impl Objective {
 ///
 /// # Errors
 /// When there is no style.
-pub fn blend(styles: &[(Statistics, f64)], device: &Device) -> Result<Vec<Vec<Moments>>> {
+pub fn blend(styles: &[(Statistics, f64)]) -> Result<Vec<Vec<Moments>>> {
     let sum: f64 = styles.iter().map(|(_, weight)| weight).sum();
     let (first, _) = styles
         .first()
@@ -189,23 +189,17 @@ pub fn blend(styles: &[(Statistics, f64)], device: &Device) -> Result<Vec<Vec<Mo
         .map(|layer| {
             let regions = 0..first.moments[layer].len();
             regions
-                .map(|region| blend_moments(styles, layer, region, sum, device))
+                .map(|region| blend_moments(styles, layer, region, sum))
                 .collect()
         })
         .collect()
 }
 
-fn blend_moments(
-    styles: &[(Statistics, f64)],
-    layer: usize,
-    region: usize,
-    sum: f64,
-    device: &Device,
-) -> Result<Moments> {
+fn blend_moments(styles: &[(Statistics, f64)], layer: usize, region: usize, sum: f64) -> Result<Moments> {
     let own = &styles[0].0.moments[layer][region];
     let mut blended = Moments {
-        second: own.second.zeros_like()?.to_device(device)?,
-        mean: own.mean.zeros_like()?.to_device(device)?,
+        second: own.second.zeros_like()?,
+        mean: own.mean.zeros_like()?,
         weight: 0.0,
     };
     for (statistics, weight) in styles {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{Device, layers};
 use crate::compute::Pooling;
 use crate::network::Layer;
+use crate::objective::{Scaling, StyleLoss};
 
 /// Everything that can be set about a style transfer: one field for each parameter of the manifest, of the same name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -25,7 +26,7 @@ pub struct StyleTransfer {
     /// Chooses the random numbers.
     pub seed: u64,
     /// Which statistics the result must share with the style.
-    pub loss: Loss,
+    pub loss: StyleLoss,
     /// How losses of different layers and sizes are made comparable.
     pub scaling: Scaling,
     /// The layers that make the style and their weights of 0 or more, in the network's order, one at least.
@@ -67,34 +68,6 @@ pub enum Start {
     Noise,
     /// The first style, stretched to the canvas.
     Style,
-}
-
-/// A distance between the statistics of two pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// Between Gram matrices.
-    Gram,
-    /// Between means and between covariances.
-    Covariance,
-    /// The 2-Wasserstein distance between Gaussians.
-    Wasserstein,
-}
-
-/// How losses of different layers and sizes are made comparable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scaling {
-    /// Each layer relative to its own style.
-    Balanced,
-    /// `1/2 sum (F - P)^2` and `sum (G - A)^2 / (4 C^2)`.
-    Gatys,
-    /// Means over features; Gram matrices not divided by the number of pixels.
-    Article,
-    /// `mean (F - P)^2` and `mean (G - A)^2`, Gram matrices divided by H W.
-    Hw,
-    /// As [`Scaling::Hw`], and divided by C^2.
-    Chw,
 }
 
 /// What the network sees beyond the border of the picture.

@@ -3,6 +3,7 @@ use pentimento_host::manifest::{Filter, Kind};
 use super::*;
 use crate::compute::Pooling;
 use crate::network::Layer;
+use crate::objective::{Scaling, StyleLoss};
 
 fn filter() -> &'static Filter {
     manifest().filter("style-transfer").expect("it is in the manifest")
@@ -38,7 +39,7 @@ fn every_preset_resolves() {
         assert_eq!(resolve(&[("preset", &preset.id)]).preset, preset.id);
     }
     let article = resolve(&[("preset", "article")]);
-    assert_eq!(article.loss, Loss::Gram);
+    assert_eq!(article.loss, StyleLoss::Gram);
     assert_eq!(article.scaling, Scaling::Article);
     assert_eq!(article.optimiser, Optimiser::Adam);
     assert_eq!(article.edges, Edges::Zero);

@@ -128,7 +128,7 @@ fn a_cancellation_between_renders_does_nothing() {
 fn a_cancellation_after_the_last_report_counts() {
     use crate::canvas::Picture;
     use crate::control::{Control, Outcome};
-    use crate::job::Rendered;
+    use crate::filters::Rendered;
     use crate::settings::StyleTransfer;
     use std::sync::Mutex;
 

@@ -9,7 +9,8 @@ use crate::Result;
 use crate::boundary::{handle, pentimento_entry};
 use crate::canvas::Picture;
 use crate::control::{Control, Flow, Outcome, Report};
-use crate::job::{Job, Program, Rendered};
+use crate::filters::Rendered;
+use crate::job::{Job, Program};
 use crate::settings::{StyleTransfer, manifest};
 
 /// The plugin's table, as a host gets it.

@@ -11,7 +11,7 @@ use pentimento_host::abi;
 use super::fixture::{Handle, Listener, STEPS, Scene, blend, table};
 use crate::canvas::Picture;
 use crate::control::{Control, Outcome, Report};
-use crate::job::Rendered;
+use crate::filters::Rendered;
 use crate::settings::StyleTransfer;
 use crate::{Error, Result};
 

@@ -1,0 +1,278 @@
+//! Style transfer: repaints a picture in the manner of others (Gatys, Ecker and Bethge 2015).
+//!
+//! Nothing is learned. A network that was trained to tell objects apart sees the picture; some of its features say
+//! what is where (the content), and statistics of its features over the whole picture say how it is painted (the
+//! style). The pixels are then moved, step by step, until the picture has the content of the one and the statistics of
+//! the other.
+//!
+//! Departures from the article, each of which the preset "article" takes back:
+//!
+//! - The picture is painted small first and then ever larger (Gatys et al. 2017; [`super::schedule`]).
+//! - The style loss is the Wasserstein distance, layer by layer relative to the style (Kolkin et al. and others saw
+//!   that Gram matrices are dominated by means; [`crate::objective::style`]).
+//! - Borders are continued outward ([`super::margin`]).
+//! - L-BFGS in the gamut, in place of Adam ([`crate::optimise`]).
+
+use candle_core::{Device, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::Rendered;
+use super::margin::Margin;
+use super::painting::Painting;
+use super::progress::Progress;
+use super::schedule::{self, Level};
+use crate::canvas::{self, Light, Picture};
+use crate::compute::{self, Backend, Moments, Plan};
+use crate::control::{Control, Flow, LogLevel, Outcome};
+use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
+use crate::optimise::{Adam, AdamOptions, Lbfgs, LbfgsOptions, Optimiser};
+use crate::settings::{self, Edges, Start, StyleTransfer};
+use crate::{Error, Result};
+
+/// Pixels of repeated border that the network sees around the picture.
+const MARGIN: usize = 32;
+/// The weight of the total variation at smoothness 1.
+const SMOOTHNESS_UNIT: f64 = 1.0;
+
+/// Repaints `content` in the manner of `styles`, each with its share (above 0).
+///
+/// # Errors
+/// Settings that this machine cannot follow, and failures of the device. Interruptions are outcomes, not errors.
+pub fn render(
+    content: &Picture,
+    styles: &[(Picture, f64)],
+    settings: &StyleTransfer,
+    control: &dyn Control,
+) -> Result<Rendered> {
+    let mut opened = compute::open(settings.device, &settings.model, settings.threads)?;
+    for note in &opened.notes {
+        control.log(LogLevel::Warning, note);
+    }
+    control.log(
+        LogLevel::Info,
+        &format!("computing on {}", opened.backend.description()),
+    );
+    Render {
+        content,
+        styles,
+        settings,
+        control,
+    }
+    .run(&mut *opened.backend)
+}
+
+/// What a render works on.
+struct Render<'a> {
+    content: &'a Picture,
+    styles: &'a [(Picture, f64)],
+    settings: &'a StyleTransfer,
+    control: &'a dyn Control,
+}
+
+/// Whether to go on, and how it ends when not.
+enum Stage<T> {
+    Done(T),
+    Interrupted(Flow),
+}
+
+impl Render<'_> {
+    fn run(&self, backend: &mut dyn Backend) -> Result<Rendered> {
+        let (width, height) = match self.settings.working_size {
+            0 => (self.content.width, self.content.height),
+            size => canvas::fit(self.content.width, self.content.height, size),
+        };
+        let working = canvas::resize(self.content, width, height, Light::Linear)?;
+        let (working, origin) = canvas::pad_to(&working, Plan::SMALLEST)?;
+        let levels = schedule::levels(
+            working.height,
+            working.width,
+            self.settings.quality,
+            self.settings.pyramid,
+        );
+        let seen = |level: &Level| self.pixels_seen(level.height, level.width);
+        let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
+
+        let mut painted: Option<Picture> = None;
+        let mut outcome = Outcome::Finished;
+        for (index, level) in levels.iter().enumerate() {
+            progress.begin_level(index);
+            let picture = canvas::resize(&working, level.width, level.height, Light::Linear)?;
+            let start = match &painted {
+                Some(coarser) => canvas::resize(coarser, level.width, level.height, Light::Encoded)?,
+                None => self.start(&picture)?,
+            };
+            match self.paint(backend, &picture, &start, level, &mut progress)? {
+                (_, Flow::Cancel) => return Ok(Rendered::Cancelled),
+                (picture, flow) => {
+                    painted = Some(picture);
+                    if flow == Flow::Stop {
+                        outcome = Outcome::Stopped;
+                        break;
+                    }
+                }
+            }
+        }
+        let painted = painted.ok_or_else(|| Error::Internal("a picture without levels".into()))?;
+        let whole = canvas::resize(&painted, working.width, working.height, Light::Encoded)?;
+        let picture = canvas::crop(&whole, origin, width, height)?;
+        let picture = canvas::resize(&picture, self.content.width, self.content.height, Light::Encoded)?;
+        Ok(Rendered::Picture(picture, outcome))
+    }
+
+    /// Paints one level, from `start`: the picture, and whether to go on.
+    fn paint(
+        &self,
+        backend: &mut dyn Backend,
+        content: &Picture,
+        start: &Picture,
+        level: &Level,
+        progress: &mut Progress,
+    ) -> Result<(Picture, Flow)> {
+        let seen = self.pixels_seen(level.height, level.width);
+        let targets = match self.look_at_styles(backend, level, progress)? {
+            Stage::Done(targets) => targets,
+            Stage::Interrupted(flow) => return Ok((start.clone(), flow)),
+        };
+        let device = backend.device().clone();
+        let margin = self.margin(level.height, level.width, &device)?;
+        backend.prepare(&self.plan(&margin, &self.settings.content_layers))?;
+        let energies = backend.hold_content(&margin.pad(&content.to_tensor(&device)?)?)?;
+        let flow = progress.looked("looking at the canvas", seen);
+        if flow != Flow::Continue {
+            return Ok((start.clone(), flow));
+        }
+
+        let smoothness = SMOOTHNESS_UNIT * self.settings.smoothness;
+        let mut painting = Painting {
+            backend,
+            objective: self.objective(targets, &energies)?,
+            margin,
+            smoothness,
+        };
+        let mut optimiser = self.optimiser(&start.to_tensor(&device)?)?;
+        for step in 0..level.steps {
+            let taken = optimiser.step(&mut painting)?;
+            let preview = || Picture::from_tensor(optimiser.picture());
+            let flow = progress.stepped(step, level.steps, seen, taken.loss, preview)?;
+            if flow != Flow::Continue {
+                return Ok((Picture::from_tensor(optimiser.picture())?, flow));
+            }
+            if let Some(ending) = taken.ended {
+                let (height, width) = (level.height, level.width);
+                self.control.log(
+                    LogLevel::Info,
+                    &format!("{width} x {height}, step {}: {ending}", step + 1),
+                );
+                progress.skipped(level.steps - step - 1, seen);
+                break;
+            }
+        }
+        Ok((Picture::from_tensor(optimiser.picture())?, Flow::Continue))
+    }
+
+    /// The moments that the styles have at a level's size, blended.
+    fn look_at_styles(
+        &self,
+        backend: &mut dyn Backend,
+        level: &Level,
+        progress: &mut Progress,
+    ) -> Result<Stage<Vec<Vec<Moments>>>> {
+        let device = backend.device().clone();
+        let longer = (level.height.max(level.width) as f64 * self.settings.brush_size)
+            .round()
+            .max(1.0) as usize;
+        let mut statistics = Vec::with_capacity(self.styles.len());
+        for (style, share) in self.styles {
+            let (width, height) = canvas::fit(style.width, style.height, longer);
+            let (style, _) = canvas::pad_to(&canvas::resize(style, width, height, Light::Linear)?, Plan::SMALLEST)?;
+            let margin = self.margin(style.height, style.width, &device)?;
+            backend.prepare(&self.plan(&margin, &[]))?;
+            statistics.push((backend.forward(&margin.pad(&style.to_tensor(&device)?)?)?, *share));
+            let flow = progress.looked("looking at the style", self.pixels_seen(level.height, level.width));
+            if flow != Flow::Continue {
+                return Ok(Stage::Interrupted(flow));
+            }
+        }
+        Ok(Stage::Done(objective::blend(&statistics)?))
+    }
+
+    fn objective(&self, targets: Vec<Vec<Moments>>, energies: &[f64]) -> Result<Objective> {
+        let settings = self.settings;
+        let style = settings
+            .style_layers
+            .iter()
+            .zip(targets)
+            .map(|(&(layer, weight), regions)| {
+                let targets = regions
+                    .iter()
+                    .map(|moments| StyleTarget::new(moments, settings.loss))
+                    .collect::<Result<_>>()?;
+                Ok(StyleTerm { layer, weight, targets })
+            });
+        let content = settings.content_layers.iter().zip(energies);
+        Ok(Objective {
+            alpha: settings.alpha,
+            beta: settings.beta * settings.style_strength,
+            loss: settings.loss,
+            scaling: settings.scaling,
+            content: content
+                .map(|(&(_, weight), &energy)| ContentTerm { weight, energy })
+                .collect(),
+            style: style.collect::<Result<_>>()?,
+        })
+    }
+
+    fn optimiser(&self, start: &Tensor) -> Result<Box<dyn Optimiser>> {
+        Ok(match self.settings.optimiser {
+            settings::Optimiser::Lbfgs => Box::new(Lbfgs::new(start, LbfgsOptions::default())?),
+            settings::Optimiser::Adam => Box::new(Adam::new(start, AdamOptions::default())?),
+        })
+    }
+
+    fn plan(&self, margin: &Margin, content_layers: &[(crate::network::Layer, f64)]) -> Plan {
+        let (height, width) = margin.padded_size();
+        Plan {
+            height,
+            width,
+            window: margin.window(),
+            style_layers: self.settings.style_layers.iter().map(|&(layer, _)| layer).collect(),
+            content_layers: content_layers.iter().map(|&(layer, _)| layer).collect(),
+            pooling: self.settings.pooling,
+            regions: None,
+        }
+    }
+
+    fn margin(&self, height: usize, width: usize, device: &Device) -> Result<Margin> {
+        let size = match self.settings.edges {
+            Edges::Replicate => MARGIN,
+            Edges::Zero => 0,
+        };
+        Margin::new(size, height, width, device)
+    }
+
+    fn pixels_seen(&self, height: usize, width: usize) -> f64 {
+        let margin = match self.settings.edges {
+            Edges::Replicate => 2 * MARGIN,
+            Edges::Zero => 0,
+        };
+        ((height + margin) * (width + margin)) as f64
+    }
+
+    /// The picture to start from, of the coarsest level's size.
+    fn start(&self, content: &Picture) -> Result<Picture> {
+        let (width, height) = (content.width, content.height);
+        match self.settings.start {
+            Start::Canvas => Ok(content.clone()),
+            Start::Style => canvas::resize(&self.styles[0].0, width, height, Light::Linear),
+            Start::Noise => {
+                let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);
+                Picture::new(
+                    width,
+                    height,
+                    (0..3 * width * height).map(|_| random.random()).collect(),
+                )
+            }
+        }
+    }
+}
