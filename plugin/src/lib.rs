@@ -3,6 +3,7 @@
 //! Data goes down this list and comes back up it:
 //!
 //! - [`boundary`]: C in, Rust out; the exported symbol, handles, pointers, panics, errors.
+//! - [`diagnostics`]: what it would run on.
 //! - [`job`]: one render: settings, canvases and control.
 //! - [`memory`]: how much of it there is.
 //! - [`settings`]: what the manifest declares, typed and checked.
@@ -20,6 +21,7 @@ pub mod boundary;
 pub mod canvas;
 pub mod compute;
 pub mod control;
+pub mod diagnostics;
 pub mod error;
 pub mod filters;
 pub mod job;

@@ -2,37 +2,18 @@
 
 use std::ffi::c_char;
 use std::sync::{Mutex, PoisonError};
-use std::thread::available_parallelism;
 
 use pentimento_host::abi;
-use serde::Serialize;
 
 use super::guard::answer;
 use super::pointer::{self, Out};
-use crate::memory::Memory;
-use crate::network::Network;
-use crate::settings::manifest;
-use crate::{Error, Result};
+use crate::diagnostics;
 
 pub(super) static TABLE: abi::Diagnostics = abi::Diagnostics {
     struct_size: size_of::<abi::Diagnostics>() as u32,
     reserved: 0,
     report,
 };
-
-/// What a report says. What cannot be known is left out.
-#[derive(Serialize)]
-struct Report<'a> {
-    /// The plugin's version.
-    version: &'a str,
-    /// Where the network's weights came from.
-    model: &'a str,
-    /// The processor threads that it may use.
-    threads: Option<usize>,
-    /// Memory in bytes.
-    memory_total: Option<u64>,
-    memory_available: Option<u64>,
-}
 
 /// The report that a host knows the size of and has yet to fetch. Another would have another size, and be measured anew.
 static WAITING: Mutex<Option<String>> = Mutex::new(None);
@@ -50,7 +31,7 @@ unsafe extern "C" fn report(
             let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
             let text = match waiting.take() {
                 Some(text) => text,
-                None => text()?,
+                None => diagnostics::report()?,
             };
             pointer::write_text(&text, buffer, capacity, &needed);
             if buffer.is_null() || capacity <= text.len() {
@@ -59,17 +40,4 @@ unsafe extern "C" fn report(
             Ok(abi::OK)
         })
     }
-}
-
-fn text() -> Result<String> {
-    let network = Network::embedded()?;
-    let memory = Memory::now();
-    let report = Report {
-        version: &manifest().version,
-        model: &network.origin,
-        threads: available_parallelism().ok().map(usize::from),
-        memory_total: memory.map(|memory| memory.total),
-        memory_available: memory.map(|memory| memory.available),
-    };
-    toml::to_string(&report).map_err(|error| Error::Internal(error.to_string()))
 }

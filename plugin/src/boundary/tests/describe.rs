@@ -95,6 +95,20 @@ fn filters_and_parameters_are_the_manifests() {
 }
 
 #[test]
+fn every_filter_makes_jobs() {
+    for filter in &manifest().filters {
+        let mut job = std::ptr::null_mut();
+        let id = c(&filter.id);
+        // SAFETY: all pointers are good.
+        let made = outcome(|error| unsafe { (table().job_create)(id.as_ptr(), &mut job, error) });
+        assert_eq!(made, (abi::OK, String::new()));
+        assert!(!job.is_null());
+        // SAFETY: the job is alive.
+        unsafe { (table().job_destroy)(job) };
+    }
+}
+
+#[test]
 fn extensions_are_found_by_name() {
     // SAFETY: names are texts or NULL.
     unsafe {
