@@ -9,6 +9,8 @@
 //! network behind those tensors is the backend's affair.
 
 pub mod style;
+#[cfg(test)]
+mod tests;
 pub mod variation;
 mod wasserstein;
 

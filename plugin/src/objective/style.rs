@@ -28,13 +28,16 @@ pub enum StyleLoss {
     Wasserstein,
 }
 
+/// A style of one colour has no covariance to be relative to; this share of its second moments stands in for it.
+const LEAST_COVARIANCE: f64 = 1e-6;
+
 /// The moments to come near to, with what each distance wants to know of them beforehand.
 #[derive(Clone, Debug)]
 pub struct StyleTarget {
     second: Tensor,
     mean: Tensor,
     covariance: Tensor,
-    /// `sum A^2`, `sum mean^2`, `sum covariance^2`.
+    /// `sum A^2`, `sum mean^2`, `sum covariance^2` (at least [`LEAST_COVARIANCE`] of the first).
     square_sums: [f64; 3],
     /// `trace A`: the energy of the features.
     trace: f64,
@@ -66,14 +69,12 @@ impl StyleTarget {
         let root = (loss == StyleLoss::Wasserstein)
             .then(|| RootTrace::new(&covariance))
             .transpose()?;
+        let of_second = square_sum(&moments.second)?;
+        let of_covariance = square_sum(&covariance)?.max(LEAST_COVARIANCE * of_second);
         Ok(Self {
             second: moments.second.clone(),
             mean: moments.mean.clone(),
-            square_sums: [
-                square_sum(&moments.second)?,
-                square_sum(&moments.mean)?,
-                square_sum(&covariance)?,
-            ],
+            square_sums: [of_second, square_sum(&moments.mean)?, of_covariance],
             trace: super::value(&trace(&moments.second)?)?,
             covariance,
             root,

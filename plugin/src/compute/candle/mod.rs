@@ -13,6 +13,8 @@
 
 mod pooling;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -39,7 +39,7 @@ mod pass;
 mod pool;
 mod product;
 #[cfg(test)]
-mod tests;
+pub(in crate::compute) mod tests;
 mod transform;
 mod winograd;
 mod workers;

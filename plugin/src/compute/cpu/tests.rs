@@ -1,4 +1,6 @@
 //! The whole backend and each convolution against the f64 oracle, on every instruction set.
+//!
+//! The plain backend is held against the same oracle with [`check_against_oracle`], and so the two against each other.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,14 +16,14 @@ use super::{CpuBackend, InstructionSet};
 use crate::compute::{Backend, MomentsGradient, Plan, Pooling, Statistics, StatisticsGradient, Window};
 use crate::network::{Layer, Network};
 
-static NETWORK: LazyLock<Arc<Network>> = LazyLock::new(|| Arc::new(oracle::network(1)));
+pub(in crate::compute) static NETWORK: LazyLock<Arc<Network>> = LazyLock::new(|| Arc::new(oracle::network(1)));
 
-fn layers(names: &[&str]) -> Vec<Layer> {
+pub(in crate::compute) fn layers(names: &[&str]) -> Vec<Layer> {
     names.iter().map(|name| name.parse().expect("a layer")).collect()
 }
 
 /// The usual plan for a picture.
-fn plan(height: usize, width: usize) -> Plan {
+pub(in crate::compute) fn plan(height: usize, width: usize) -> Plan {
     Plan {
         height,
         width,
@@ -38,17 +40,17 @@ fn plan(height: usize, width: usize) -> Plan {
     }
 }
 
-fn picture(plan: &Plan, seed: u64) -> Vec<f32> {
+pub(in crate::compute) fn picture(plan: &Plan, seed: u64) -> Vec<f32> {
     let mut random = noise(seed);
     let samples = (0..3 * plan.height * plan.width).map(|_| (0.5 + 0.5 * random()) as f32);
     samples.collect()
 }
 
-fn tensor(plan: &Plan, samples: &[f32]) -> Tensor {
+pub(in crate::compute) fn tensor(plan: &Plan, samples: &[f32]) -> Tensor {
     Tensor::from_slice(samples, (1, 3, plan.height, plan.width), &Device::Cpu).expect("a picture")
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
+pub(in crate::compute) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor
         .flatten_all()
         .and_then(|flat| flat.to_vec1())
@@ -56,7 +58,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 }
 
 /// A gradient of about the same weight at every layer, not symmetric.
-fn statistics_gradient(plan: &Plan, statistics: &Statistics) -> StatisticsGradient {
+pub(in crate::compute) fn statistics_gradient(plan: &Plan, statistics: &Statistics) -> StatisticsGradient {
     let mut random = noise(7);
     let mut tensor = |scale: f64, shape: &[usize]| {
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| (scale * random()) as f32).collect();
@@ -94,7 +96,7 @@ fn decided_picture(plan: &Plan) -> (Vec<f32>, Vec<Map>) {
 }
 
 /// Runs a plan on the backend and on the oracle and compares all that comes out.
-fn check_against_oracle(backend: &mut CpuBackend, plan: &Plan, what: &str) {
+pub(in crate::compute) fn check_against_oracle(backend: &mut dyn Backend, plan: &Plan, what: &str) {
     let content = picture(plan, 11);
     let (canvas, maps) = decided_picture(plan);
     backend.prepare(plan).expect("the plan is good");
