@@ -31,7 +31,9 @@ use crate::settings::{self, Edges, Start, StyleTransfer};
 use crate::{Error, Result};
 
 /// Pixels of repeated border that the network sees around the picture.
-const MARGIN: usize = 32;
+const MARGIN: usize = 16;
+/// What L-BFGS may remember: a pair of its history takes the memory of two pictures, and more than 50 pairs gain nothing.
+const HISTORY_BYTES: usize = 128 << 20;
 /// The weight of the total variation at smoothness 1.
 const SMOOTHNESS_UNIT: f64 = 1.0;
 
@@ -225,7 +227,16 @@ impl Render<'_> {
 
     fn optimiser(&self, start: &Tensor) -> Result<Box<dyn Optimiser>> {
         Ok(match self.settings.optimiser {
-            settings::Optimiser::Lbfgs => Box::new(Lbfgs::new(start, LbfgsOptions::default())?),
+            settings::Optimiser::Lbfgs => {
+                let history = (HISTORY_BYTES / (2 * 4 * start.elem_count())).clamp(8, 50);
+                Box::new(Lbfgs::new(
+                    start,
+                    LbfgsOptions {
+                        history,
+                        ..LbfgsOptions::default()
+                    },
+                )?)
+            }
             settings::Optimiser::Adam => Box::new(Adam::new(start, AdamOptions::default())?),
         })
     }
