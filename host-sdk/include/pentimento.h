@@ -327,7 +327,8 @@ typedef struct pentimento_plugin {
                                       const char *value,
                                       struct pentimento_error *error);
     // `[main-thread]` Writes the settings that were made, as text ended by NUL, into `buffer`; `*needed` receives the
-    // bytes that it takes, NUL included. With a buffer that is too small (or NULL) nothing but `*needed` is written.
+    // bytes that it takes, NUL included. With a buffer that is too small (or NULL) nothing but `*needed` is written, and
+    // the call still returns OK: whether the text came is told by `*needed <= capacity`.
     pentimento_status (*job_state)(const pentimento_job *job,
                                    char *buffer,
                                    size_t capacity,
@@ -336,7 +337,8 @@ typedef struct pentimento_plugin {
     // `[main-thread]` Replaces all settings by those in a text that `job_state` wrote; all or none.
     pentimento_status (*job_set_state)(pentimento_job *job, const char *state, struct pentimento_error *error);
     // `[any-thread]` Renders, blocking the caller. Several jobs may render at once; one job renders once at a time.
-    // Returns OK, STOPPED, CANCELLED or an error; the output is written only for OK and STOPPED.
+    // Returns OK, STOPPED, CANCELLED or an error; the output is written only for OK and STOPPED, and then always and
+    // in full, even when the first call of `progress` asks to stop: the picture is then what painting starts from.
     pentimento_status (*job_render)(pentimento_job *job,
                                     const struct pentimento_render_request *request,
                                     struct pentimento_error *error);

@@ -344,7 +344,8 @@ pub struct Plugin {
     pub job_set_text:
         unsafe extern "C" fn(job: *mut Job, id: *const c_char, value: *const c_char, error: *mut Error) -> Status,
     /// `[main-thread]` Writes the settings that were made, as text ended by NUL, into `buffer`; `*needed` receives the
-    /// bytes that it takes, NUL included. With a buffer that is too small (or NULL) nothing but `*needed` is written.
+    /// bytes that it takes, NUL included. With a buffer that is too small (or NULL) nothing but `*needed` is written, and
+    /// the call still returns OK: whether the text came is told by `*needed <= capacity`.
     pub job_state: unsafe extern "C" fn(
         job: *const Job,
         buffer: *mut c_char,
@@ -355,7 +356,8 @@ pub struct Plugin {
     /// `[main-thread]` Replaces all settings by those in a text that `job_state` wrote; all or none.
     pub job_set_state: unsafe extern "C" fn(job: *mut Job, state: *const c_char, error: *mut Error) -> Status,
     /// `[any-thread]` Renders, blocking the caller. Several jobs may render at once; one job renders once at a time.
-    /// Returns OK, STOPPED, CANCELLED or an error; the output is written only for OK and STOPPED.
+    /// Returns OK, STOPPED, CANCELLED or an error; the output is written only for OK and STOPPED, and then always and
+    /// in full, even when the first call of `progress` asks to stop: the picture is then what painting starts from.
     pub job_render: unsafe extern "C" fn(job: *mut Job, request: *const RenderRequest, error: *mut Error) -> Status,
     /// `[any-thread]` Ends the render in progress within one evaluation of the network: `how` is `PENTIMENTO_STOP` or
     /// `PENTIMENTO_CANCEL`. Without a render in progress it does nothing.
