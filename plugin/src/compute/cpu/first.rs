@@ -137,7 +137,7 @@ impl<K: Sink> Task for Forward<'_, K> {
                 for (pixel, sums) in product.iter().take(count).enumerate() {
                     for (half, sum) in sums.iter().enumerate() {
                         // SAFETY: this row's pixels are in this piece alone.
-                        unsafe { self.sink.put(2 * panel + half, row, first + pixel, &[[*sum]]) }
+                        unsafe { self.sink.put::<I, 1>(2 * panel + half, row, first + pixel, &[[*sum]]) }
                     }
                 }
             }

@@ -106,9 +106,13 @@ impl Addition<'_> {
         for block in 0..blocks {
             let mut row = 0;
             for (start, length) in runs(grid, window, pixels.clone()) {
-                for feature in &features[block * grid.pixels() + start..][..length] {
-                    packed[packed_index(I::ROWS, blocks, row, block)] = *feature;
-                    row += 1;
+                let mut features = &features[block * grid.pixels() + start..][..length];
+                while !features.is_empty() {
+                    // As far as the run and the panel go.
+                    let (now, later) = features.split_at(features.len().min(I::ROWS - row % I::ROWS));
+                    packed[packed_index(I::ROWS, blocks, row, block)..][..now.len()].copy_from_slice(now);
+                    row += now.len();
+                    features = later;
                 }
             }
         }
@@ -136,15 +140,16 @@ impl Addition<'_> {
             I::multiply(rows, columns, product);
         }
         let mut row = 0;
+        let mean = factor.mean[pair];
         for (start, length) in runs(grid, window, pixels) {
-            for pixel in start..start + length {
-                let weight = weights.map_or(1.0, |weights| weights[pixel]);
+            let products = product[row..row + length].iter();
+            for (offset, (product, sum)) in products.zip(&mut sums[row..row + length]).enumerate() {
+                let weight = weights.map_or(1.0, |weights| weights[start + offset]);
                 for half in 0..2 {
-                    let value = product[row][half] + factor.mean[pair][half];
-                    sums[row][half] = I::multiply_add(weight, value, sums[row][half]);
+                    sum[half] = I::multiply_add(weight, product[half] + mean[half], sum[half]);
                 }
-                row += 1;
             }
+            row += length;
         }
     }
 }
@@ -192,7 +197,7 @@ impl Task for Addition<'_> {
                             let held = content[block * total + pixels.start + row];
                             sum = I::multiply_add(factor, *feature - held, sum);
                         }
-                        *gradient = *gradient + sum.gated(*feature);
+                        *gradient = *gradient + I::gated(sum, *feature);
                         row += 1;
                     }
                 }

@@ -3,7 +3,8 @@
 //! A kernel is a [`Kernel`] whose `run` is generic over [`Instructions`] and always inlined. [`InstructionSet::run`]
 //! calls it from inside a function that carries `#[target_feature]`, so that the compiler may use those instructions
 //! for the kernel's plain loops over [`Lanes`]. What differs between the sets beyond that is little: how many
-//! registers a matrix product may occupy, and whether a product and a sum fuse into one instruction.
+//! registers a matrix product may occupy, whether a product and a sum fuse into one instruction, and how lanes become
+//! bits and bits lanes, which compilers do not find by themselves.
 //!
 //! `Plain` is whatever the target guarantees: SSE2 on x86-64, NEON on aarch64.
 
@@ -19,6 +20,24 @@ pub trait Instructions: 'static {
 
     /// `factor * lanes + sum`.
     fn multiply_add(factor: f32, lanes: Lanes, sum: Lanes) -> Lanes;
+
+    /// [`Lanes::above`].
+    #[inline(always)]
+    fn above(lanes: Lanes, other: Lanes) -> u16 {
+        lanes.above(other)
+    }
+
+    /// [`Lanes::masked`].
+    #[inline(always)]
+    fn masked(lanes: Lanes, bits: u16) -> Lanes {
+        lanes.masked(bits)
+    }
+
+    /// [`Lanes::gated`].
+    #[inline(always)]
+    fn gated(lanes: Lanes, gate: Lanes) -> Lanes {
+        lanes.gated(gate)
+    }
 
     /// Computes `Self::ROWS` rows of a matrix product; see [`register_tile`].
     fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]);
@@ -52,6 +71,8 @@ impl Instructions for Plain {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use std::arch::x86_64::*;
+
     use super::{Instructions, Kernel, Lanes, register_tile};
 
     #[inline(always)]
@@ -75,6 +96,19 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn above(lanes: Lanes, other: Lanes) -> u16 {
+            // SAFETY: this runs inside `run_avx2` alone, and each load reads eight of sixteen floats.
+            unsafe {
+                let half = |first: usize| {
+                    let (a, b) = (lanes.0.as_ptr().add(first), other.0.as_ptr().add(first));
+                    let above = _mm256_cmp_ps::<_CMP_GT_OQ>(_mm256_loadu_ps(a), _mm256_loadu_ps(b));
+                    _mm256_movemask_ps(above) as u16
+                };
+                half(0) | half(8) << 8
+            }
+        }
+
+        #[inline(always)]
         fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
             register_tile::<Self, 6, 1>(rows, columns, product);
         }
@@ -90,6 +124,30 @@ mod x86 {
         #[inline(always)]
         fn multiply_add(factor: f32, lanes: Lanes, sum: Lanes) -> Lanes {
             fused_multiply_add(factor, lanes, sum)
+        }
+
+        #[inline(always)]
+        fn above(lanes: Lanes, other: Lanes) -> u16 {
+            // SAFETY: this runs inside `run_avx512` alone, and each load reads sixteen floats.
+            unsafe {
+                let (a, b) = (_mm512_loadu_ps(lanes.0.as_ptr()), _mm512_loadu_ps(other.0.as_ptr()));
+                _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b)
+            }
+        }
+
+        #[inline(always)]
+        fn masked(mut lanes: Lanes, bits: u16) -> Lanes {
+            // SAFETY: this runs inside `run_avx512` alone, and sixteen floats are read and written.
+            unsafe {
+                let masked = _mm512_maskz_loadu_ps(bits, lanes.0.as_ptr());
+                _mm512_storeu_ps(lanes.0.as_mut_ptr(), masked);
+            }
+            lanes
+        }
+
+        #[inline(always)]
+        fn gated(lanes: Lanes, gate: Lanes) -> Lanes {
+            Self::masked(lanes, Self::above(gate, Lanes::ZERO))
         }
 
         #[inline(always)]

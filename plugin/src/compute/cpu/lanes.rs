@@ -35,21 +35,31 @@ impl Lanes {
 
     /// The larger of each value and 0.
     #[inline(always)]
-    pub fn rectified(mut self) -> Self {
-        for value in &mut self.0 {
-            *value = if *value > 0.0 { *value } else { 0.0 };
-        }
-        self
+    pub fn rectified(self) -> Self {
+        Self::ZERO.maximum(self)
     }
 
-    /// One bit per lane: whether it is above 0.
+    /// One bit per lane: whether it is above the other's.
     #[inline(always)]
-    pub fn positive(self) -> u16 {
+    pub fn above(self, other: Self) -> u16 {
         let mut bits = [0u16; WIDTH];
         for lane in 0..WIDTH {
-            bits[lane] = if self.0[lane] > 0.0 { 1 << lane } else { 0 };
+            bits[lane] = if self.0[lane] > other.0[lane] { 1 << lane } else { 0 };
         }
         bits.into_iter().fold(0, |all, bit| all | bit)
+    }
+
+    /// The larger of each lane.
+    #[inline(always)]
+    pub fn maximum(mut self, other: Self) -> Self {
+        for lane in 0..WIDTH {
+            self.0[lane] = if other.0[lane] > self.0[lane] {
+                other.0[lane]
+            } else {
+                self.0[lane]
+            };
+        }
+        self
     }
 
     /// The lanes whose bit is set; 0 elsewhere.
@@ -165,8 +175,11 @@ mod tests {
             *value = if lane % 3 == 0 { lane as f32 } else { -1.0 };
         }
         // Lane 0 holds 0, which is not above 0.
-        assert_eq!(lanes.positive(), (1 << 3) | (1 << 6) | (1 << 9) | (1 << 12) | (1 << 15));
-        assert_eq!(lanes.masked(lanes.positive()), lanes.rectified());
+        assert_eq!(
+            lanes.above(Lanes::ZERO),
+            (1 << 3) | (1 << 6) | (1 << 9) | (1 << 12) | (1 << 15)
+        );
+        assert_eq!(lanes.masked(lanes.above(Lanes::ZERO)), lanes.rectified());
         assert_eq!(lanes.gated(lanes), lanes.rectified());
     }
 }

@@ -5,24 +5,14 @@
 //! tiles to a [`Sink`]: so bias, ReLU, pooling and their gradients cost no pass over memory of their own.
 
 use super::disjoint::Disjoint;
+use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, one_by_one};
 use super::pool::{PoolGradient, Pooled};
 
 /// A feature map that can be read anywhere.
 pub trait Source: Sync {
     /// The channels of `block` at a pixel inside the map.
-    fn pixel(&self, block: usize, row: usize, column: usize) -> Lanes;
-
-    /// `N` neighbours in a row, all inside the map.
-    #[inline(always)]
-    fn pixels<const N: usize>(&self, block: usize, row: usize, column: usize) -> [Lanes; N] {
-        let mut pixels = [Lanes::ZERO; N];
-        for (offset, pixel) in pixels.iter_mut().enumerate() {
-            one_by_one();
-            *pixel = self.pixel(block, row, column + offset);
-        }
-        pixels
-    }
+    fn pixel<I: Instructions>(&self, block: usize, row: usize, column: usize) -> Lanes;
 }
 
 /// A feature map that can be written tile by tile.
@@ -32,7 +22,13 @@ pub trait Sink: Sync {
     ///
     /// # Safety
     /// Each pixel of each block is handed over once. `row` and `column` are multiples of `N`, which is even or 1.
-    unsafe fn put<const N: usize>(&self, block: usize, row: usize, column: usize, tile: &[[Lanes; N]; N]);
+    unsafe fn put<I: Instructions, const N: usize>(
+        &self,
+        block: usize,
+        row: usize,
+        column: usize,
+        tile: &[[Lanes; N]; N],
+    );
 }
 
 /// A feature map that lies in memory.
@@ -45,15 +41,8 @@ pub struct Stored<'a> {
 
 impl Source for Stored<'_> {
     #[inline(always)]
-    fn pixel(&self, block: usize, row: usize, column: usize) -> Lanes {
+    fn pixel<I: Instructions>(&self, block: usize, row: usize, column: usize) -> Lanes {
         self.values[self.grid.index(block, row, column)]
-    }
-
-    #[inline(always)]
-    fn pixels<const N: usize>(&self, block: usize, row: usize, column: usize) -> [Lanes; N] {
-        *self.values[self.grid.index(block, row, column)..]
-            .first_chunk()
-            .expect("the pixels are inside the map")
     }
 }
 
@@ -73,7 +62,13 @@ pub struct Activation<'a> {
 
 impl Sink for Activation<'_> {
     #[inline(always)]
-    unsafe fn put<const N: usize>(&self, block: usize, row: usize, column: usize, tile: &[[Lanes; N]; N]) {
+    unsafe fn put<I: Instructions, const N: usize>(
+        &self,
+        block: usize,
+        row: usize,
+        column: usize,
+        tile: &[[Lanes; N]; N],
+    ) {
         let mut tile = *tile;
         for pixel in tile.as_flattened_mut() {
             one_by_one();
@@ -91,14 +86,14 @@ impl Sink for Activation<'_> {
                         features.write(index, tile[y][x]);
                     }
                     if let Some(positive) = &self.positive {
-                        positive.write(index, tile[y][x].positive());
+                        positive.write(index, I::above(tile[y][x], Lanes::ZERO));
                     }
                 }
             }
         }
         if let Some(pooled) = &self.pooled {
             // SAFETY: as above; the 2 x 2 windows of a tile are its own.
-            unsafe { pooled.put(block, row / 2, column / 2, &tile) }
+            unsafe { pooled.put::<I, N>(block, row / 2, column / 2, &tile) }
         }
     }
 }
@@ -127,7 +122,13 @@ pub struct Gradient<'a> {
 
 impl Sink for Gradient<'_> {
     #[inline(always)]
-    unsafe fn put<const N: usize>(&self, block: usize, row: usize, column: usize, tile: &[[Lanes; N]; N]) {
+    unsafe fn put<I: Instructions, const N: usize>(
+        &self,
+        block: usize,
+        row: usize,
+        column: usize,
+        tile: &[[Lanes; N]; N],
+    ) {
         let rows = N.min(self.grid.height - row);
         let columns = N.min(self.grid.width - column);
         for y in 0..rows {
@@ -136,8 +137,8 @@ impl Sink for Gradient<'_> {
                 let index = self.grid.index(block, row + y, column + x);
                 let value = match self.gate {
                     Gate::Open => tile[y][x],
-                    Gate::Bits(bits) => tile[y][x].masked(bits[index]),
-                    Gate::Features(features) => tile[y][x].gated(features[index]),
+                    Gate::Bits(bits) => I::masked(tile[y][x], bits[index]),
+                    Gate::Features(features) => I::gated(tile[y][x], features[index]),
                     Gate::Roots(roots) => PoolGradient::divided_by_root(tile[y][x], roots[index]),
                 };
                 // SAFETY: this pixel's block is handed over once, and only here is it written.

@@ -168,13 +168,13 @@ pub fn unpool(map: &Map, pooled: &Map, gradient: &Map, pooling: Pooling) -> Map 
 /// Features of every layer up to the highest that a plan taps, and how close the closest decision was: by how much a
 /// sum misses 0 at a ReLU, or the second of a window its maximum, relative to the size of the layer's sums. Where it is
 /// closer than float32 can tell, so is what the gradient should be. (For L2 pooling, see [`smallest_root`].)
-pub fn features(network: &Network, plan: &Plan, picture: &[f32]) -> (Vec<Map>, f64) {
+pub fn features(network: &Network, plan: &Plan, picture: &[f64]) -> (Vec<Map>, f64) {
     let normalisation = network.normalisation;
     let mut input = Map::zero(3, plan.height, plan.width);
     let pixels = plan.height * plan.width;
     for channel in 0..3 {
         for pixel in 0..pixels {
-            let sample = f64::from(picture[normalisation.channels[channel] * pixels + pixel]);
+            let sample = picture[normalisation.channels[channel] * pixels + pixel];
             input.values[channel * pixels + pixel] =
                 (sample * 255.0 - f64::from(normalisation.mean[channel])) / f64::from(normalisation.deviation[channel]);
         }

@@ -206,7 +206,7 @@ impl Task for Unpooling<'_> {
     fn run<I: Instructions>(&self, piece: usize, _: &mut [Lanes]) {
         let (block, row) = (piece / self.grid.height, piece % self.grid.height);
         for column in 0..self.grid.width {
-            let value = self.source.pixel(block, row, column);
+            let value = self.source.pixel::<I>(block, row, column);
             // SAFETY: this row of this block is in this piece alone.
             unsafe { self.gradient.write(self.grid.index(block, row, column), value) }
         }

@@ -13,6 +13,7 @@
 //! An odd last row or column belongs to no window: it is dropped, and its gradient is 0.
 
 use super::disjoint::Disjoint;
+use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, WIDTH, one_by_one};
 use super::maps::Source;
 use crate::compute::Pooling;
@@ -25,7 +26,7 @@ pub struct Pooled<'a> {
     pub grid: Grid,
     /// `[C/16][H/2][W/2]`.
     pub values: Disjoint<'a, Lanes>,
-    /// Max pooling: for each value two bits per lane, the place in the window (in reading order) that was chosen.
+    /// Max pooling: which element of each window was chosen; see [`Spread::Chosen`].
     pub choices: Option<Disjoint<'a, u32>>,
     /// Max pooling: whether the chosen activation is above 0.
     pub positive: Option<Disjoint<'a, u16>>,
@@ -37,7 +38,13 @@ impl Pooled<'_> {
     /// # Safety
     /// Each window of each block is handed over once.
     #[inline(always)]
-    pub unsafe fn put<const N: usize>(&self, block: usize, row: usize, column: usize, tile: &[[Lanes; N]; N]) {
+    pub unsafe fn put<I: Instructions, const N: usize>(
+        &self,
+        block: usize,
+        row: usize,
+        column: usize,
+        tile: &[[Lanes; N]; N],
+    ) {
         for y in 0..(N / 2).min(self.grid.height.saturating_sub(row)) {
             for x in 0..(N / 2).min(self.grid.width.saturating_sub(column)) {
                 one_by_one();
@@ -47,7 +54,7 @@ impl Pooled<'_> {
                     tile[2 * y + 1][2 * x],
                     tile[2 * y + 1][2 * x + 1],
                 ];
-                let (value, choice) = pool(self.pooling, window);
+                let (value, choice) = pool::<I>(self.pooling, window);
                 let index = self.grid.index(block, row + y, column + x);
                 // SAFETY: this window is handed over once, and only here are its places written.
                 unsafe {
@@ -56,7 +63,7 @@ impl Pooled<'_> {
                         choices.write(index, choice);
                     }
                     if let Some(positive) = &self.positive {
-                        positive.write(index, value.positive());
+                        positive.write(index, I::above(value, Lanes::ZERO));
                     }
                 }
             }
@@ -64,34 +71,22 @@ impl Pooled<'_> {
     }
 }
 
-/// The pooled value of a window in reading order, and which of it was the first maximum (two bits per lane).
+/// The pooled value of a window in reading order, and which of it was the first maximum: see [`Spread::Chosen`].
 #[inline(always)]
-fn pool(pooling: Pooling, window: [Lanes; 4]) -> (Lanes, u32) {
+fn pool<I: Instructions>(pooling: Pooling, [a, b, c, d]: [Lanes; 4]) -> (Lanes, u32) {
     match pooling {
         Pooling::Max => {
-            let mut largest = window[0];
-            let mut places = [0u32; WIDTH];
-            for place in 1..4 {
-                for lane in 0..WIDTH {
-                    let larger = window[place].0[lane] > largest.0[lane];
-                    largest.0[lane] = if larger { window[place].0[lane] } else { largest.0[lane] };
-                    places[lane] = if larger { place as u32 } else { places[lane] };
-                }
-            }
-            let mut choice = 0;
-            for lane in 0..WIDTH {
-                choice |= places[lane] << (2 * lane);
-            }
-            (largest, choice)
+            let (upper, lower) = (a.maximum(b), c.maximum(d));
+            let (right_above, right_below) = (I::above(b, a), I::above(d, c));
+            let below = I::above(lower, upper);
+            let right = (right_above & !below) | (right_below & below);
+            (upper.maximum(lower), u32::from(right) | u32::from(below) << WIDTH)
         }
-        Pooling::Average => ((window[0] + window[1] + window[2] + window[3]) * 0.25, 0),
+        Pooling::Average => ((a + b + c + d) * 0.25, 0),
         Pooling::L2 => {
-            let mut root = Lanes::ZERO;
-            for value in window {
-                root = root + value * value;
-            }
+            let mut root = (a * a + b * b + c * c + d * d) * 0.25;
             for value in &mut root.0 {
-                *value = Pooling::L2_SCALE * (*value * 0.25).sqrt();
+                *value = Pooling::L2_SCALE * value.sqrt();
             }
             (root, 0)
         }
@@ -100,7 +95,8 @@ fn pool(pooling: Pooling, window: [Lanes; 4]) -> (Lanes, u32) {
 
 /// How a pooled map's gradient is spread over the full map, behind its ReLU.
 pub enum Spread<'a> {
-    /// Max: to the chosen elements, `[C/16][H/2][W/2]`.
+    /// Max: to the chosen elements, `[C/16][H/2][W/2]`: two bits per lane, the lower sixteen say whether it is in the
+    /// right column of its window, the upper sixteen whether it is in the lower row.
     Chosen(&'a [u32]),
     /// Average: a quarter to each whose bit is set, `[C/16][H][W]`.
     Even(&'a [u16]),
@@ -133,25 +129,74 @@ impl PoolGradient<'_> {
 
 impl Source for PoolGradient<'_> {
     #[inline(always)]
-    fn pixel(&self, block: usize, row: usize, column: usize) -> Lanes {
+    fn pixel<I: Instructions>(&self, block: usize, row: usize, column: usize) -> Lanes {
         let half = self.grid.halved();
         if row / 2 >= half.height || column / 2 >= half.width {
             return Lanes::ZERO;
         }
         let window = half.index(block, row / 2, column / 2);
-        let mut gradient = self.pooled[window];
+        let gradient = self.pooled[window];
         match self.spread {
             Spread::Chosen(choices) => {
-                let place = (2 * (row % 2) + column % 2) as u32;
-                let choice = choices[window];
-                for lane in 0..WIDTH {
-                    let chosen = (choice >> (2 * lane)) & 3 == place;
-                    gradient.0[lane] = if chosen { gradient.0[lane] } else { 0.0 };
-                }
-                gradient
+                // Where bits that should be 0 are inverted, the chosen lanes are those with both bits set.
+                let right = choices[window] as u16 ^ (column % 2).wrapping_sub(1) as u16;
+                let below = (choices[window] >> WIDTH) as u16 ^ (row % 2).wrapping_sub(1) as u16;
+                I::masked(gradient, right & below)
             }
-            Spread::Even(bits) => (gradient * 0.25).masked(bits[self.grid.index(block, row, column)]),
+            Spread::Even(bits) => I::masked(gradient * 0.25, bits[self.grid.index(block, row, column)]),
             Spread::Proportional(features) => gradient * features[self.grid.index(block, row, column)],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::instructions::{InstructionSet, Kernel};
+    use super::*;
+
+    /// Pools one window and spreads a gradient of 1 over it again.
+    struct There<'a> {
+        window: [f32; 4],
+        value: &'a mut f32,
+        spread: &'a mut [f32; 4],
+    }
+
+    impl Kernel for There<'_> {
+        #[inline(always)]
+        fn run<I: Instructions>(self) {
+            let (value, choice) = pool::<I>(Pooling::Max, self.window.map(Lanes::splat));
+            *self.value = value.0[5];
+            let gradient = PoolGradient {
+                grid: Grid { height: 3, width: 2 },
+                pooled: &[Lanes::splat(1.0)],
+                spread: Spread::Chosen(&[choice]),
+            };
+            for (place, spread) in self.spread.iter_mut().enumerate() {
+                *spread = gradient.pixel::<I>(0, place / 2, place % 2).0[5];
+            }
+            // The third row belongs to no window.
+            assert_eq!(gradient.pixel::<I>(0, 2, 1), Lanes::ZERO);
+        }
+    }
+
+    #[test]
+    fn of_equal_maxima_the_first_in_reading_order_receives_the_gradient() {
+        for set in InstructionSet::available() {
+            // Every window of three different values.
+            for code in 0..81 {
+                let window = [code % 3, code / 3 % 3, code / 9 % 3, code / 27].map(|value| value as f32);
+                let (mut value, mut spread) = (0.0, [0.0; 4]);
+                set.run(There {
+                    window,
+                    value: &mut value,
+                    spread: &mut spread,
+                });
+                let largest = window.into_iter().fold(0.0, f32::max);
+                let first = window.iter().position(|&member| member == largest);
+                assert_eq!(value, largest);
+                let expected = std::array::from_fn(|place| if Some(place) == first { 1.0 } else { 0.0 });
+                assert_eq!(spread, expected, "{window:?} on {}", set.name());
+            }
         }
     }
 }

@@ -46,6 +46,10 @@ pub(in crate::compute) fn picture(plan: &Plan, seed: u64) -> Vec<f32> {
     samples.collect()
 }
 
+fn exact(samples: &[f32]) -> Vec<f64> {
+    samples.iter().copied().map(f64::from).collect()
+}
+
 pub(in crate::compute) fn tensor(plan: &Plan, samples: &[f32]) -> Tensor {
     Tensor::from_slice(samples, (1, 3, plan.height, plan.width), &Device::Cpu).expect("a picture")
 }
@@ -87,7 +91,7 @@ pub(in crate::compute) fn statistics_gradient(plan: &Plan, statistics: &Statisti
 fn decided_picture(plan: &Plan) -> (Vec<f32>, Vec<Map>) {
     let candidates = (0..100).map(|seed| {
         let picture = picture(plan, 100 + seed);
-        let (maps, margin) = oracle::features(&NETWORK, plan, &picture);
+        let (maps, margin) = oracle::features(&NETWORK, plan, &exact(&picture));
         (margin, picture, maps)
     });
     let decided = candidates.into_iter().find(|(margin, ..)| *margin > 2e-6);
@@ -105,7 +109,7 @@ pub(in crate::compute) fn check_against_oracle(backend: &mut dyn Backend, plan: 
     let asked = statistics_gradient(plan, &statistics);
     let gradient = backend.backward(&asked).expect("backward");
 
-    let (held, _) = oracle::features(&NETWORK, plan, &content);
+    let (held, _) = oracle::features(&NETWORK, plan, &exact(&content));
     let region_values: Vec<Option<Vec<f32>>> = match &plan.regions {
         None => vec![None],
         Some(regions) => (0..regions.dims()[0])
@@ -327,4 +331,82 @@ fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map,
     let value = |channel: usize, pixel: usize| output[channel / WIDTH * grid.pixels() + pixel].0[channel % WIDTH];
     let channels = (0..outputs).flat_map(|channel| (0..grid.pixels()).map(move |pixel| (channel, pixel)));
     channels.map(|(channel, pixel)| value(channel, pixel)).collect()
+}
+
+/// The loss whose derivatives with respect to the statistics are `asked`, in f64.
+fn loss(plan: &Plan, asked: &StatisticsGradient, picture: &[f64], held: &[Map]) -> f64 {
+    let (maps, _) = oracle::features(&NETWORK, plan, picture);
+    let dot = |gradient: &Tensor, statistic: &[f64]| -> f64 {
+        let pairs = values(gradient).into_iter().zip(statistic);
+        pairs.map(|(gradient, statistic)| f64::from(gradient) * statistic).sum()
+    };
+    let style = plan.style_layers.iter().zip(&asked.moments).map(|(layer, gradients)| {
+        let weights = oracle::weights(plan, *layer, None);
+        let (second, mean, _) = oracle::moments(&maps[layer.index()], &weights);
+        dot(&gradients[0].second, &second) + dot(&gradients[0].mean, &mean)
+    });
+    let content = plan.content_layers.iter().zip(&asked.content).map(|(layer, gradient)| {
+        let (map, held) = (&maps[layer.index()].values, &held[layer.index()].values);
+        let squares = map.iter().zip(held).map(|(value, held)| (value - held).powi(2));
+        gradient * squares.sum::<f64>() / map.len() as f64
+    });
+    style.sum::<f64>() + content.sum::<f64>()
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let plan = plan(18, 21);
+    let mut backend = backend(InstructionSet::detect(), 2);
+    let (content, canvas) = (picture(&plan, 21), picture(&plan, 22));
+    backend.prepare(&plan).expect("the plan is good");
+    backend.hold_content(&tensor(&plan, &content)).expect("content");
+    let statistics = backend.forward(&tensor(&plan, &canvas)).expect("forward");
+    let asked = statistics_gradient(&plan, &statistics);
+    let gradient = values(&backend.backward(&asked).expect("backward"));
+    let (held, _) = oracle::features(&NETWORK, &plan, &exact(&content));
+    // Along the gradient, and along noise.
+    let largest = gradient.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let along: Vec<f32> = gradient.iter().map(|value| value / largest).collect();
+    for (direction, what) in [(along, "the gradient"), (picture(&plan, 23), "noise")] {
+        // A step so small that hardly a ReLU or maximum changes its mind on the way.
+        let step = 1e-7;
+        let loss_at = |step: f64| {
+            let moved = canvas.iter().zip(&direction);
+            let moved: Vec<f64> = moved.map(|(x, d)| f64::from(*x) + step * f64::from(*d)).collect();
+            loss(&plan, &asked, &moved, &held)
+        };
+        let measured = (loss_at(step) - loss_at(-step)) / (2.0 * step);
+        let products = gradient.iter().zip(&direction);
+        let predicted: f64 = products.map(|(value, d)| f64::from(*value) * f64::from(*d)).sum();
+        let error = (predicted - measured).abs() / measured.abs();
+        assert!(error < 1e-4, "along {what}: {predicted:e}, measured {measured:e}");
+    }
+}
+
+#[test]
+fn misuse_is_refused() {
+    let mut backend = backend(InstructionSet::detect(), 1);
+    let plan = plan(16, 16);
+    let canvas = tensor(&plan, &picture(&plan, 1));
+    assert!(backend.forward(&canvas).is_err(), "not prepared");
+    let small = Plan {
+        height: 15,
+        ..plan.clone()
+    };
+    assert!(backend.prepare(&small).is_err(), "too small");
+    backend.prepare(&plan).expect("the plan is good");
+    let statistics = backend.forward(&canvas).expect("forward");
+    assert!(statistics.content.is_empty(), "no content is held");
+    let asked = statistics_gradient(&plan, &statistics);
+    backend.backward(&asked).expect("a gradient without content");
+    let transposed = canvas.narrow(2, 0, 8).expect("a part");
+    assert!(backend.forward(&transposed).is_err(), "another size");
+    let fewer = StatisticsGradient {
+        moments: asked.moments[1..].to_vec(),
+        content: Vec::new(),
+    };
+    backend.forward(&canvas).expect("forward");
+    assert!(backend.backward(&fewer).is_err(), "a layer is missing");
+    backend.prepare(&plan).expect("the plan is good");
+    assert!(backend.backward(&asked).is_err(), "no forward pass since");
 }

@@ -42,35 +42,39 @@ pub trait Transform<const OUT: usize, const IN: usize>: Sync {
     /// `A^T m`.
     fn output<I: Instructions>(m: [Lanes; IN]) -> [Lanes; OUT];
 
-    /// `B^T d B`, in place.
+    /// `B^T d B`: reads the inputs by row and column, writes what becomes of them by position.
     #[inline(always)]
-    fn input_tile<I: Instructions>(tile: &mut [[Lanes; IN]; IN]) {
+    fn input_tile<I: Instructions>(read: impl Fn(usize, usize) -> Lanes, mut write: impl FnMut(usize, Lanes)) {
+        let mut tile = [[Lanes::ZERO; IN]; IN];
         for column in 0..IN {
             one_by_one();
             let mut d = [Lanes::ZERO; IN];
             for row in 0..IN {
-                d[row] = tile[row][column];
+                d[row] = read(row, column);
             }
             let d = Self::input::<I>(d);
             for row in 0..IN {
                 tile[row][column] = d[row];
             }
         }
-        for row in tile {
+        for row in 0..IN {
             one_by_one();
-            *row = Self::input::<I>(*row);
+            let d = Self::input::<I>(tile[row]);
+            for column in 0..IN {
+                write(row * IN + column, d[column]);
+            }
         }
     }
 
-    /// `A^T m A`.
+    /// `A^T m A`: reads `m` by position.
     #[inline(always)]
-    fn output_tile<I: Instructions>(m: &[[Lanes; IN]; IN]) -> [[Lanes; OUT]; OUT] {
+    fn output_tile<I: Instructions>(read: impl Fn(usize) -> Lanes) -> [[Lanes; OUT]; OUT] {
         let mut half = [[Lanes::ZERO; IN]; OUT];
         for column in 0..IN {
             one_by_one();
             let mut values = [Lanes::ZERO; IN];
             for row in 0..IN {
-                values[row] = m[row][column];
+                values[row] = read(row * IN + column);
             }
             let values = Self::output::<I>(values);
             for row in 0..OUT {

@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use super::disjoint::Disjoint;
 use super::instructions::Instructions;
-use super::lanes::{Grid, Lanes, WIDTH, one_by_one};
+use super::lanes::{Grid, Lanes, WIDTH};
 use super::maps::{Sink, Source};
 use super::product::{COLUMNS, packed_index};
 use super::transform::{F2, F4, F6, Transform};
@@ -288,41 +288,29 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
         (tile / self.across * OUT, tile % self.across * OUT)
     }
 
-    /// A tile's inputs: they begin one row above and one column left of its outputs, and are 0 outside the map.
-    #[inline(always)]
-    fn gather(&self, block: usize, row: usize, column: usize) -> [[Lanes; IN]; IN] {
-        let Grid { height, width } = self.grid;
-        let mut tile = [[Lanes::ZERO; IN]; IN];
-        if row > 0 && column > 0 && row + IN <= height + 1 && column + IN <= width + 1 {
-            for (y, pixels) in tile.iter_mut().enumerate() {
-                *pixels = self.source.pixels(block, row - 1 + y, column - 1);
-            }
-        } else {
-            for (y, pixels) in tile.iter_mut().enumerate() {
-                for (x, pixel) in pixels.iter_mut().enumerate() {
-                    one_by_one();
-                    let (y, x) = (row + y, column + x);
-                    if (1..=height).contains(&y) && (1..=width).contains(&x) {
-                        *pixel = self.source.pixel(block, y - 1, x - 1);
-                    }
-                }
-            }
-        }
-        tile
-    }
-
     #[inline(always)]
     fn transform_inputs<I: Instructions>(&self, tiles: Range<usize>, stride: usize, transformed: &mut [Lanes]) {
         let blocks = self.weights.inputs / WIDTH;
+        let Grid { height, width } = self.grid;
         for block in 0..blocks {
             for (row, tile) in tiles.clone().enumerate() {
                 let (y, x) = self.place(tile);
-                let mut values = self.gather(block, y, x);
-                F::input_tile::<I>(&mut values);
                 let packed = packed_index(I::ROWS, blocks, row, block);
-                for (position, value) in values.as_flattened().iter().enumerate() {
-                    one_by_one();
-                    transformed[position * stride + packed] = *value;
+                let write = |position: usize, value| transformed[position * stride + packed] = value;
+                // A tile's inputs begin one row above and one column left of its outputs, and are 0 outside the map.
+                if y > 0 && x > 0 && y + IN <= height + 1 && x + IN <= width + 1 {
+                    let read = |row, column| self.source.pixel::<I>(block, y + row - 1, x + column - 1);
+                    F::input_tile::<I>(read, write);
+                } else {
+                    let read = |row, column| {
+                        let (y, x) = (y + row, x + column);
+                        if (1..=height).contains(&y) && (1..=width).contains(&x) {
+                            self.source.pixel::<I>(block, y - 1, x - 1)
+                        } else {
+                            Lanes::ZERO
+                        }
+                    };
+                    F::input_tile::<I>(read, write);
                 }
             }
         }
@@ -352,14 +340,10 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
         let stride = rows * panels + 1;
         for block in 0..2 * panels {
             for (row, tile) in tiles.clone().enumerate() {
-                let mut values = [[Lanes::ZERO; IN]; IN];
-                for (position, value) in values.as_flattened_mut().iter_mut().enumerate() {
-                    one_by_one();
-                    *value = products[position * stride + block / 2 * rows + row][block % 2];
-                }
+                let read = |position: usize| products[position * stride + block / 2 * rows + row][block % 2];
                 let (y, x) = self.place(tile);
                 // SAFETY: tiles do not overlap, and this tile is in this piece alone.
-                unsafe { self.sink.put(block, y, x, &F::output_tile::<I>(&values)) }
+                unsafe { self.sink.put::<I, OUT>(block, y, x, &F::output_tile::<I>(read)) }
             }
         }
     }
