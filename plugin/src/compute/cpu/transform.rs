@@ -25,8 +25,8 @@
 //!
 //! More outputs per tile save more and lose more to rounding, since high powers of the points enter: F(2) needs 16
 //! multiplications for 4 outputs (4 each), F(4) 36 for 16 (2.25), F(6) 64 for 36 (1.78). Which points are chosen does
-//! not change the cost but does change the rounding (Barabasz et al. 2020): F(4) at 0, 5/8, -5/8, 3/2, -3/2 loses less
-//! than half of what it loses at the customary 0, 1, -1, 2, -2.
+//! not change the cost but does change the rounding (Barabasz et al. 2020): at 0, 11/16, -11/16, 3/2, -3/2 a layer of
+//! F(4) loses about half of what it loses at the customary 0, 1, -1, 2, -2.
 
 use super::instructions::Instructions;
 use super::lanes::{Lanes, one_by_one};
@@ -131,11 +131,11 @@ impl Transform<2, 4> for F2 {
     }
 }
 
-/// F(4, 3): points 0, a, -a, b, -b, infinity, with a = 5/8 and b = 3/2, whose powers are exact. Values at a point and
+/// F(4, 3): points 0, a, -a, b, -b, infinity, with a = 11/16 and b = 3/2, whose powers are exact. Values at a point and
 /// its negative share their even and odd parts.
 pub struct F4;
 
-const A: f32 = 5. / 8.;
+const A: f32 = 11. / 16.;
 const B: f32 = 3. / 2.;
 const A2: f32 = A * A;
 const B2: f32 = B * B;
