@@ -35,7 +35,7 @@ const MARGIN: usize = 16;
 /// What L-BFGS may remember: a pair of its history takes the memory of two pictures, and more than 50 pairs gain nothing.
 const HISTORY_BYTES: usize = 128 << 20;
 /// The weight of the total variation at smoothness 1.
-const SMOOTHNESS_UNIT: f64 = 1.0;
+const SMOOTHNESS_UNIT: f64 = 4.0;
 
 /// Repaints `content` in the manner of `styles`, each with its share (above 0).
 ///
