@@ -182,6 +182,10 @@ pub trait Backend: Send {
     /// What it is, for people: "CPU, plain".
     fn description(&self) -> String;
 
+    /// The most bytes that a plan will take from `prepare` to the last `backward`, transformed weights included: a
+    /// prediction, made without allocating any of it. Plans need not have passed [`Plan::check`].
+    fn memory(&self, plan: &Plan) -> u64;
+
     /// Makes ready for a plan: sizes, memory, transformed weights. Forgets the content held for an earlier plan.
     fn prepare(&mut self, plan: &Plan) -> Result<()>;
 

@@ -1,6 +1,7 @@
 //! What a menu item does: content and styles in, a picture out, in one readable page each.
 
 mod margin;
+mod memory;
 mod painting;
 mod progress;
 mod schedule;

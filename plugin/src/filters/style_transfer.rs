@@ -19,12 +19,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Rendered;
 use super::margin::Margin;
+use super::memory;
 use super::painting::Painting;
 use super::progress::Progress;
 use super::schedule::{self, Level};
 use crate::canvas::{self, Light, Picture};
 use crate::compute::{self, Backend, Moments, Plan};
 use crate::control::{Control, Flow, LogLevel, Outcome};
+use crate::memory::Memory;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::optimise::{Adam, AdamOptions, Lbfgs, LbfgsOptions, Optimiser};
 use crate::settings::{self, Edges, Start, StyleTransfer};
@@ -72,6 +74,11 @@ struct Render<'a> {
     control: &'a dyn Control,
 }
 
+/// The pairs that L-BFGS remembers of a picture of so many samples.
+fn history(samples: usize) -> usize {
+    (HISTORY_BYTES / (2 * 4 * samples)).clamp(8, 50)
+}
+
 /// Whether to go on, and how it ends when not.
 enum Stage<T> {
     Done(T),
@@ -92,6 +99,12 @@ impl Render<'_> {
             self.settings.quality,
             self.settings.pyramid,
         );
+        // A card's memory is not the system's.
+        if let (false, Some(memory)) = (backend.device().is_cuda(), Memory::now()) {
+            memory::check((working.width, working.height), memory.available, |longer| {
+                self.bytes(backend, longer)
+            })?;
+        }
         let seen = |level: &Level| self.pixels_seen(level.height, level.width);
         let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
 
@@ -181,9 +194,7 @@ impl Render<'_> {
         progress: &mut Progress,
     ) -> Result<Stage<Vec<Vec<Moments>>>> {
         let device = backend.device().clone();
-        let longer = (level.height.max(level.width) as f64 * self.settings.brush_size)
-            .round()
-            .max(1.0) as usize;
+        let longer = self.brush(level.height.max(level.width));
         let mut statistics = Vec::with_capacity(self.styles.len());
         for (style, share) in self.styles {
             let (width, height) = canvas::fit(style.width, style.height, longer);
@@ -228,7 +239,7 @@ impl Render<'_> {
     fn optimiser(&self, start: &Tensor) -> Result<Box<dyn Optimiser>> {
         Ok(match self.settings.optimiser {
             settings::Optimiser::Lbfgs => {
-                let history = (HISTORY_BYTES / (2 * 4 * start.elem_count())).clamp(8, 50);
+                let history = history(start.elem_count());
                 Box::new(Lbfgs::new(
                     start,
                     LbfgsOptions {
@@ -252,6 +263,29 @@ impl Render<'_> {
             pooling: self.settings.pooling,
             regions: None,
         }
+    }
+
+    /// The most bytes that a render takes whose finest level has this longer side: for its steps, or for looking at a
+    /// style.
+    fn bytes(&self, backend: &dyn Backend, longer: usize) -> Result<u64> {
+        let needs = |picture: &Picture, longer: usize, content_layers: &[_]| -> Result<(u64, u64)> {
+            let (width, height) = canvas::fit(picture.width, picture.height, longer);
+            let (width, height) = (width.max(Plan::SMALLEST), height.max(Plan::SMALLEST));
+            let margin = self.margin(height, width, &Device::Cpu)?;
+            let network = backend.memory(&self.plan(&margin, content_layers));
+            Ok((network, memory::pictures(width, height, history(3 * width * height))))
+        };
+        let (network, pictures) = needs(self.content, longer, &self.settings.content_layers)?;
+        let mut most = network;
+        for (style, _) in self.styles {
+            most = most.max(needs(style, self.brush(longer), &[])?.0);
+        }
+        Ok(most + pictures)
+    }
+
+    /// The longer side at which styles are looked at for a canvas with this longer side.
+    fn brush(&self, longer: usize) -> usize {
+        (longer as f64 * self.settings.brush_size).round().max(1.0) as usize
     }
 
     fn margin(&self, height: usize, width: usize, device: &Device) -> Result<Margin> {

@@ -26,6 +26,11 @@ use super::{Backend, Plan, Statistics, StatisticsGradient};
 use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
+/// A bound of the peak of a forward and a backward pass. On the processor, at 160 and at 256 pixels squared, 3.1 and 3.2
+/// KB were measured with the usual layers and max pooling: most is conv1_2's input laid out for a matrix product, nine
+/// times its 64 channels. L2 pooling keeps four slopes per window, 0.5 KB more; all layers' features are another 0.9.
+const BYTES_PER_PIXEL: usize = 4800;
+
 /// One convolution's parameters as tensors, for both directions.
 struct Kernel {
     /// `[out, in, 3, 3]`.
@@ -293,6 +298,10 @@ impl Backend for CandleBackend {
             Device::Cuda(_) => "CUDA, plain".into(),
             Device::Metal(_) => "Metal, plain".into(),
         }
+    }
+
+    fn memory(&self, plan: &Plan) -> u64 {
+        (plan.height * plan.width * BYTES_PER_PIXEL) as u64
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<()> {

@@ -14,7 +14,7 @@
 //! - [`maps`] and [`pool`], what is fused into a convolution on either side;
 //! - [`first`], for conv1_1;
 //! - [`moments`], [`content`], [`injection`], statistics and what they say to the features;
-//! - [`arena`], [`model`] and [`pass`], memory, weights, and once up and down the network.
+//! - [`arena`], [`footprint`], [`model`] and [`pass`], memory, weights, and once up and down the network.
 //!
 //! Results depend neither on the number of threads nor on which of them did what.
 
@@ -27,6 +27,7 @@ mod arena;
 mod content;
 mod disjoint;
 mod first;
+mod footprint;
 mod injection;
 mod instructions;
 mod lanes;
@@ -116,6 +117,10 @@ impl Backend for CpuBackend {
             "CPU, Winograd, {}, {threads} thread{plural}",
             self.workers.instructions().name()
         )
+    }
+
+    fn memory(&self, plan: &Plan) -> u64 {
+        footprint::bytes(plan, self.workers.threads())
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<()> {

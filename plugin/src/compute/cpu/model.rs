@@ -16,7 +16,7 @@ use super::workers::Workers;
 use crate::network::{Convolution, Layer, Network};
 
 /// Transformed weights are kept while they and the plan's other memory take no more bytes than this.
-const KEPT: usize = 448 << 20;
+pub const KEPT: usize = 448 << 20;
 
 /// A network, ready to be run.
 pub struct Model {

@@ -79,7 +79,7 @@ pub struct Sums {
 impl Sums {
     /// Room for the sums over so many pixels of so many channels, a multiple of 64.
     pub fn new(channels: usize, pixels: usize) -> Self {
-        let ranges = (pixels / RANGE).clamp(1, RANGES);
+        let ranges = Self::ranges(pixels);
         let totals = (0..ranges * (channels / BAND)).map(|_| {
             Mutex::new(Total {
                 second: vec![0.0; BAND * channels],
@@ -91,6 +91,15 @@ impl Sums {
             ranges,
             totals: totals.collect(),
         }
+    }
+
+    fn ranges(pixels: usize) -> usize {
+        (pixels / RANGE).clamp(1, RANGES)
+    }
+
+    /// The size of such room.
+    pub fn bytes(channels: usize, pixels: usize) -> usize {
+        Self::ranges(pixels) * channels * channels * size_of::<f64>()
     }
 
     /// Sums over a region: `sum w F F^T`, `[C, C]`, and `sum w F`, `[C]`, each divided by `weight`.

@@ -1,0 +1,74 @@
+//! Predictions of memory against what the system counts, in a process of its own.
+#![cfg(target_os = "linux")]
+
+use candle_core::Tensor;
+use pentimento_plugin::compute::cpu::CpuBackend;
+use pentimento_plugin::compute::{Backend, MomentsGradient, Plan, Pooling, StatisticsGradient, Window};
+use pentimento_plugin::network::{Layer, Network};
+
+/// The most bytes that this process has ever had in memory, where the system tells.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes << 10)
+}
+
+fn plan(side: usize) -> Plan {
+    let layers = |names: &[&str]| -> Vec<Layer> { names.iter().map(|name| name.parse().unwrap()).collect() };
+    Plan {
+        height: side,
+        width: side,
+        window: Window {
+            top: 0,
+            left: 0,
+            height: side,
+            width: side,
+        },
+        style_layers: layers(&["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
+        content_layers: layers(&["conv4_2"]),
+        pooling: Pooling::Max,
+        regions: None,
+    }
+}
+
+/// Takes one step.
+fn step(backend: &mut dyn Backend, side: usize) {
+    let samples: Vec<f32> = (0..3 * side * side).map(|index| (index % 251) as f32 / 250.0).collect();
+    let picture = Tensor::from_vec(samples, (1, 3, side, side), backend.device()).unwrap();
+    backend.prepare(&plan(side)).unwrap();
+    backend.hold_content(&picture).unwrap();
+    let statistics = backend.forward(&picture).unwrap();
+    let moments = statistics.moments.into_iter().map(|regions| {
+        let gradients = regions.into_iter().map(|moments| MomentsGradient {
+            second: moments.second,
+            mean: moments.mean,
+        });
+        gradients.collect()
+    });
+    let gradient = StatisticsGradient {
+        moments: moments.collect(),
+        content: vec![1.0],
+    };
+    backend.backward(&gradient).unwrap();
+}
+
+#[test]
+fn the_cpu_backend_takes_what_it_predicts() {
+    let network = Network::embedded().unwrap();
+    let Some(before) = peak() else { return };
+    // The smaller first: the peak never falls.
+    for side in [256, 384] {
+        let mut backend = CpuBackend::new(network.clone(), 2).unwrap();
+        let predicted = backend.memory(&plan(side)) as f64;
+        step(&mut backend, side);
+        let taken = (peak().unwrap() - before) as f64;
+        let ratio = predicted / taken;
+        assert!(
+            (0.8..1.25).contains(&ratio),
+            "{side}: {:.0} MB predicted, {:.0} MB taken",
+            predicted / 1e6,
+            taken / 1e6
+        );
+    }
+}
