@@ -4,6 +4,8 @@
 //! details when it has grown (Gatys et al. 2017, section 6). Sizes grow in steps of the square root of 2, so that a
 //! level costs half of the next; most steps run where they are cheap.
 
+use crate::compute::Plan;
+
 /// One size of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
@@ -17,6 +19,8 @@ pub struct Level {
 
 /// The longer side of the coarsest level is at least this.
 const COARSEST: f64 = 128.0;
+/// The shorter side of every level but the only one is at least this.
+const SHORTEST: f64 = Plan::SMALLEST as f64;
 /// Steps of the coarsest and of the finest of several levels, and of a single one, at quality 1.
 const COARSE_STEPS: f64 = 80.0;
 const FINE_STEPS: f64 = 30.0;
@@ -24,9 +28,11 @@ const SINGLE_STEPS: f64 = 100.0;
 
 /// The levels for a picture of `height` x `width`, coarsest first; the last is the picture's own size.
 pub fn levels(height: usize, width: usize, quality: f64, pyramid: bool) -> Vec<Level> {
-    let longer = height.max(width) as f64;
+    let (longer, shorter) = (height.max(width) as f64, height.min(width) as f64);
     let halvings = if pyramid {
-        (2.0 * (longer / COARSEST).log2() + 1e-9).floor().max(0.0) as usize
+        // A strip ends where the network would see nothing any more, however long it still is.
+        let octaves = (longer / COARSEST).log2().min((shorter / SHORTEST).log2());
+        (2.0 * octaves + 1e-9).floor().max(0.0) as usize
     } else {
         0
     };
@@ -66,6 +72,17 @@ mod tests {
             assert!((1.9..2.1).contains(&growth), "{levels:?}");
             assert!(pair[1].steps <= pair[0].steps);
         }
+    }
+
+    #[test]
+    fn strips_stay_wide_enough_for_the_network() {
+        for (height, width) in [(16, 190), (23, 4000), (64, 1024), (2000, 40)] {
+            let levels = levels(height, width, 1.0, true);
+            let least = levels.iter().map(|level| level.height.min(level.width)).min();
+            assert!(least >= Some(Plan::SMALLEST), "{height} x {width}: {levels:?}");
+        }
+        assert_eq!(levels(16, 4000, 1.0, true).len(), 1);
+        assert_eq!(levels(32, 4000, 1.0, true).len(), 3);
     }
 
     #[test]
