@@ -5,13 +5,13 @@
 //! style). The pixels are then moved, step by step, until the picture has the content of the one and the statistics of
 //! the other.
 //!
-//! Departures from the article, each of which the preset "article" takes back:
+//! Departures from the article, which the preset "article" takes back:
 //!
 //! - The picture is painted small first and then ever larger (Gatys et al. 2017; [`super::schedule`]).
-//! - The style loss is the Wasserstein distance, layer by layer relative to the style (Kolkin et al. and others saw
-//!   that Gram matrices are dominated by means; [`crate::objective::style`]).
+//! - The style loss is the Wasserstein distance, layer by layer relative to the style ([`crate::objective::style`]).
 //! - Borders are continued outward ([`super::margin`]).
-//! - L-BFGS in the gamut, in place of Adam ([`crate::optimise`]).
+//! - L-BFGS in place of Adam. Either keeps the pixels in gamut, and Adam's iterates are averaged, with that preset too
+//!   ([`crate::optimise`]).
 
 use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
