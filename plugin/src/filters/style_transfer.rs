@@ -289,19 +289,19 @@ impl Render<'_> {
     }
 
     fn margin(&self, height: usize, width: usize, device: &Device) -> Result<Margin> {
-        let size = match self.settings.edges {
+        Margin::new(self.margin_size(), height, width, device)
+    }
+
+    fn margin_size(&self) -> usize {
+        match self.settings.edges {
             Edges::Replicate => MARGIN,
             Edges::Zero => 0,
-        };
-        Margin::new(size, height, width, device)
+        }
     }
 
     fn pixels_seen(&self, height: usize, width: usize) -> f64 {
-        let margin = match self.settings.edges {
-            Edges::Replicate => 2 * MARGIN,
-            Edges::Zero => 0,
-        };
-        ((height + margin) * (width + margin)) as f64
+        let around = 2 * self.margin_size();
+        ((height + around) * (width + around)) as f64
     }
 
     /// The picture to start from, of the coarsest level's size.
