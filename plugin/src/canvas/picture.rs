@@ -4,6 +4,15 @@ use candle_core::{Device, Tensor};
 
 use crate::Result;
 
+/// The size of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Pixels in a row, 1 or more.
+    pub width: usize,
+    /// Rows, 1 or more.
+    pub height: usize,
+}
+
 /// A picture without alpha: three planes (red, green, blue) of `height` rows, sRGB-encoded, nominally 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
@@ -28,6 +37,14 @@ impl Picture {
             )));
         }
         Ok(Self { width, height, samples })
+    }
+
+    /// Its width and height.
+    pub fn size(&self) -> Size {
+        Size {
+            width: self.width,
+            height: self.height,
+        }
     }
 
     /// The picture as a tensor `[1, 3, H, W]` on a device.

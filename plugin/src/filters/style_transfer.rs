@@ -13,29 +13,25 @@
 //! - L-BFGS in place of Adam. Either keeps the pixels in gamut, and Adam's iterates are averaged, with that preset too
 //!   ([`crate::optimise`]).
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Rendered;
-use super::margin::Margin;
+use super::extent::{self, Extent};
 use super::memory;
 use super::painting::Painting;
 use super::progress::Progress;
-use super::schedule::{self, Level};
-use crate::canvas::{self, Light, Picture};
+use super::schedule::Level;
+use crate::canvas::{self, Light, Picture, Size};
 use crate::compute::{self, Backend, Moments, Plan};
 use crate::control::{Control, Flow, LogLevel, Outcome};
 use crate::memory::Memory;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::optimise::{Adam, AdamOptions, Lbfgs, LbfgsOptions, Optimiser};
-use crate::settings::{self, Edges, Start, StyleTransfer};
+use crate::settings::{self, Start, StyleTransfer};
 use crate::{Error, Result};
 
-/// Pixels of repeated border that the network sees around the picture.
-const MARGIN: usize = 16;
-/// What L-BFGS may remember: a pair of its history takes the memory of two pictures, and more than 50 pairs gain nothing.
-const HISTORY_BYTES: usize = 128 << 20;
 /// The weight of the total variation at smoothness 1.
 const SMOOTHNESS_UNIT: f64 = 4.0;
 
@@ -57,13 +53,7 @@ pub fn render(
         LogLevel::Info,
         &format!("computing on {}", opened.backend.description()),
     );
-    Render {
-        content,
-        styles,
-        settings,
-        control,
-    }
-    .run(&mut *opened.backend)
+    Render::new(content, styles, settings, control).run(&mut *opened.backend)
 }
 
 /// What a render works on.
@@ -72,11 +62,7 @@ struct Render<'a> {
     styles: &'a [(Picture, f64)],
     settings: &'a StyleTransfer,
     control: &'a dyn Control,
-}
-
-/// The pairs that L-BFGS remembers of a picture of so many samples.
-fn history(samples: usize) -> usize {
-    (HISTORY_BYTES / (2 * 4 * samples)).clamp(8, 50)
+    extent: Extent<'a>,
 }
 
 /// Whether to go on, and how it ends when not.
@@ -85,27 +71,39 @@ enum Stage<T> {
     Interrupted(Flow),
 }
 
-impl Render<'_> {
-    fn run(&self, backend: &mut dyn Backend) -> Result<Rendered> {
-        let (width, height) = match self.settings.working_size {
-            0 => (self.content.width, self.content.height),
-            size => canvas::fit(self.content.width, self.content.height, size),
+impl<'a> Render<'a> {
+    fn new(
+        content: &'a Picture,
+        styles: &'a [(Picture, f64)],
+        settings: &'a StyleTransfer,
+        control: &'a dyn Control,
+    ) -> Self {
+        let extent = Extent {
+            settings,
+            content: content.size(),
+            styles: styles.iter().map(|(style, _)| style.size()).collect(),
         };
+        Self {
+            content,
+            styles,
+            settings,
+            control,
+            extent,
+        }
+    }
+
+    fn run(&self, backend: &mut dyn Backend) -> Result<Rendered> {
+        let Size { width, height } = self.extent.working();
         let working = canvas::resize(self.content, width, height, Light::Linear)?;
         let (working, origin) = canvas::pad_to(&working, Plan::SMALLEST)?;
-        let levels = schedule::levels(
-            working.height,
-            working.width,
-            self.settings.quality,
-            self.settings.pyramid,
-        );
+        let levels = self.extent.levels();
         // A card's memory is not the system's.
         if let (false, Some(memory)) = (backend.device().is_cuda(), Memory::now()) {
             memory::check((working.width, working.height), memory.available, |longer| {
-                self.bytes(backend, longer)
+                self.extent.bytes(backend, longer)
             })?;
         }
-        let seen = |level: &Level| self.pixels_seen(level.height, level.width);
+        let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
         let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
 
         let mut painted: Option<Picture> = None;
@@ -144,14 +142,14 @@ impl Render<'_> {
         level: &Level,
         progress: &mut Progress,
     ) -> Result<(Picture, Flow)> {
-        let seen = self.pixels_seen(level.height, level.width);
+        let seen = self.extent.pixels_seen(level.height, level.width);
         let targets = match self.look_at_styles(backend, level, progress)? {
             Stage::Done(targets) => targets,
             Stage::Interrupted(flow) => return Ok((start.clone(), flow)),
         };
         let device = backend.device().clone();
-        let margin = self.margin(level.height, level.width, &device)?;
-        backend.prepare(&self.plan(&margin, &self.settings.content_layers))?;
+        let margin = self.extent.margin(level.height, level.width, &device)?;
+        backend.prepare(&self.extent.plan(&margin, &self.settings.content_layers))?;
         let energies = backend.hold_content(&margin.pad(&content.to_tensor(&device)?)?)?;
         let flow = progress.looked("looking at the canvas", seen);
         if flow != Flow::Continue {
@@ -194,15 +192,17 @@ impl Render<'_> {
         progress: &mut Progress,
     ) -> Result<Stage<Vec<Vec<Moments>>>> {
         let device = backend.device().clone();
-        let longer = self.brush(level.height.max(level.width));
         let mut statistics = Vec::with_capacity(self.styles.len());
         for (style, share) in self.styles {
-            let (width, height) = canvas::fit(style.width, style.height, longer);
+            let Size { width, height } = self.extent.style(style.size(), level);
             let (style, _) = canvas::pad_to(&canvas::resize(style, width, height, Light::Linear)?, Plan::SMALLEST)?;
-            let margin = self.margin(style.height, style.width, &device)?;
-            backend.prepare(&self.plan(&margin, &[]))?;
+            let margin = self.extent.margin(style.height, style.width, &device)?;
+            backend.prepare(&self.extent.plan(&margin, &[]))?;
             statistics.push((backend.forward(&margin.pad(&style.to_tensor(&device)?)?)?, *share));
-            let flow = progress.looked("looking at the style", self.pixels_seen(level.height, level.width));
+            let flow = progress.looked(
+                "looking at the style",
+                self.extent.pixels_seen(level.height, level.width),
+            );
             if flow != Flow::Continue {
                 return Ok(Stage::Interrupted(flow));
             }
@@ -239,7 +239,7 @@ impl Render<'_> {
     fn optimiser(&self, start: &Tensor) -> Result<Box<dyn Optimiser>> {
         Ok(match self.settings.optimiser {
             settings::Optimiser::Lbfgs => {
-                let history = history(start.elem_count());
+                let history = extent::history(start.elem_count());
                 Box::new(Lbfgs::new(
                     start,
                     LbfgsOptions {
@@ -250,58 +250,6 @@ impl Render<'_> {
             }
             settings::Optimiser::Adam => Box::new(Adam::new(start, AdamOptions::default())?),
         })
-    }
-
-    fn plan(&self, margin: &Margin, content_layers: &[(crate::network::Layer, f64)]) -> Plan {
-        let (height, width) = margin.padded_size();
-        Plan {
-            height,
-            width,
-            window: margin.window(),
-            style_layers: self.settings.style_layers.iter().map(|&(layer, _)| layer).collect(),
-            content_layers: content_layers.iter().map(|&(layer, _)| layer).collect(),
-            pooling: self.settings.pooling,
-            regions: None,
-        }
-    }
-
-    /// The most bytes that a render takes whose finest level has this longer side: for its steps, or for looking at a
-    /// style.
-    fn bytes(&self, backend: &dyn Backend, longer: usize) -> Result<u64> {
-        let needs = |picture: &Picture, longer: usize, content_layers: &[_]| -> Result<(u64, u64)> {
-            let (width, height) = canvas::fit(picture.width, picture.height, longer);
-            let (width, height) = (width.max(Plan::SMALLEST), height.max(Plan::SMALLEST));
-            let margin = self.margin(height, width, &Device::Cpu)?;
-            let network = backend.memory(&self.plan(&margin, content_layers));
-            Ok((network, memory::pictures(width, height, history(3 * width * height))))
-        };
-        let (network, pictures) = needs(self.content, longer, &self.settings.content_layers)?;
-        let mut most = network;
-        for (style, _) in self.styles {
-            most = most.max(needs(style, self.brush(longer), &[])?.0);
-        }
-        Ok(most + pictures)
-    }
-
-    /// The longer side at which styles are looked at for a canvas with this longer side.
-    fn brush(&self, longer: usize) -> usize {
-        (longer as f64 * self.settings.brush_size).round().max(1.0) as usize
-    }
-
-    fn margin(&self, height: usize, width: usize, device: &Device) -> Result<Margin> {
-        Margin::new(self.margin_size(), height, width, device)
-    }
-
-    fn margin_size(&self) -> usize {
-        match self.settings.edges {
-            Edges::Replicate => MARGIN,
-            Edges::Zero => 0,
-        }
-    }
-
-    fn pixels_seen(&self, height: usize, width: usize) -> f64 {
-        let around = 2 * self.margin_size();
-        ((height + around) * (width + around)) as f64
     }
 
     /// The picture to start from, of the coarsest level's size.
