@@ -37,6 +37,9 @@
 // The name of the extension whose table is `pentimento_diagnostics`.
 #define PENTIMENTO_DIAGNOSTICS_EXTENSION "pentimento.diagnostics/1"
 
+// The name of the extension whose table is `pentimento_estimation`.
+#define PENTIMENTO_ESTIMATE_EXTENSION "pentimento.estimate/1"
+
 // One render to be: a filter, its settings, and a way to end it. Opaque.
 typedef struct pentimento_job pentimento_job;
 
@@ -360,6 +363,53 @@ typedef struct pentimento_diagnostics {
     pentimento_status (*report)(char *buffer, size_t capacity, size_t *needed, struct pentimento_error *error);
 } pentimento_diagnostics;
 
+// The size of a picture.
+typedef struct pentimento_size {
+    // Pixels in a row, 1 or more.
+    uint32_t width;
+    // Rows, 1 or more.
+    uint32_t height;
+} pentimento_size;
+
+// A render that may come: the sizes of the pictures that it would work on. Borrowed for the call.
+typedef struct pentimento_estimate_request {
+    // `sizeof(pentimento_estimate_request)`.
+    uint32_t struct_size;
+    // The number of entries in `styles`.
+    uint32_t style_count;
+    // The active layer.
+    struct pentimento_size content;
+    // The styles, as many as the filter asks for.
+    const struct pentimento_size *styles;
+} pentimento_estimate_request;
+
+// What a render would take.
+typedef struct pentimento_estimate {
+    // `sizeof(pentimento_estimate)`, set by the caller.
+    uint32_t struct_size;
+    // Reserved, 0.
+    uint32_t reserved;
+    // From call to return on a machine that has little else to do, should all planned steps be needed.
+    double seconds;
+    // The most bytes of memory at any time, beside the images that the host lends.
+    uint64_t bytes;
+} pentimento_estimate;
+
+// Tells what a render would take before it is begun.
+typedef struct pentimento_estimation {
+    // `sizeof(pentimento_estimation)`.
+    uint32_t struct_size;
+    // Reserved, 0.
+    uint32_t reserved;
+    // `[any-thread]` Estimates a render with the job's settings as they are. `out->struct_size` must be set. The first
+    // call for a device, number of threads or method measures its speed, which takes up to a second and tells the
+    // truth while nothing else is being rendered; later calls answer at once.
+    pentimento_status (*estimate)(const pentimento_job *job,
+                                  const struct pentimento_estimate_request *request,
+                                  struct pentimento_estimate *out,
+                                  struct pentimento_error *error);
+} pentimento_estimation;
+
 // The type of `PENTIMENTO_ENTRY_SYMBOL`. `[any-thread]`
 typedef const struct pentimento_plugin *(*pentimento_entry_function)(uint32_t abi);
 
@@ -509,6 +559,23 @@ PENTIMENTO_ASSERT(offsetof(pentimento_diagnostics, struct_size) == 0);
 PENTIMENTO_ASSERT(offsetof(pentimento_diagnostics, reserved) == 4);
 PENTIMENTO_ASSERT(offsetof(pentimento_diagnostics, report) == 8);
 PENTIMENTO_ASSERT(sizeof(pentimento_diagnostics) == 16);
+PENTIMENTO_ASSERT(offsetof(pentimento_size, width) == 0);
+PENTIMENTO_ASSERT(offsetof(pentimento_size, height) == 4);
+PENTIMENTO_ASSERT(sizeof(pentimento_size) == 8);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimate_request, struct_size) == 0);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimate_request, style_count) == 4);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimate_request, content) == 8);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimate_request, styles) == 16);
+PENTIMENTO_ASSERT(sizeof(pentimento_estimate_request) == 24);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimate, struct_size) == 0);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimate, reserved) == 4);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimate, seconds) == 8);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimate, bytes) == 16);
+PENTIMENTO_ASSERT(sizeof(pentimento_estimate) == 24);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimation, struct_size) == 0);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimation, reserved) == 4);
+PENTIMENTO_ASSERT(offsetof(pentimento_estimation, estimate) == 8);
+PENTIMENTO_ASSERT(sizeof(pentimento_estimation) == 16);
 #endif
 #undef PENTIMENTO_ASSERT
 

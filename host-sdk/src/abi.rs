@@ -392,6 +392,70 @@ pub struct Diagnostics {
         unsafe extern "C" fn(buffer: *mut c_char, capacity: usize, needed: *mut usize, error: *mut Error) -> Status,
 }
 
+/// The name of the extension whose table is [`Estimation`].
+pub const ESTIMATE_EXTENSION: &str = "pentimento.estimate/1";
+
+/// The size of a picture.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout", derive(abi_stable::StableAbi))]
+pub struct Size {
+    /// Pixels in a row, 1 or more.
+    pub width: u32,
+    /// Rows, 1 or more.
+    pub height: u32,
+}
+
+/// A render that may come: the sizes of the pictures that it would work on. Borrowed for the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout", derive(abi_stable::StableAbi))]
+pub struct EstimateRequest {
+    /// `sizeof(pentimento_estimate_request)`.
+    pub struct_size: u32,
+    /// The number of entries in `styles`.
+    pub style_count: u32,
+    /// The active layer.
+    pub content: Size,
+    /// The styles, as many as the filter asks for.
+    pub styles: *const Size,
+}
+
+/// What a render would take.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout", derive(abi_stable::StableAbi))]
+pub struct Estimate {
+    /// `sizeof(pentimento_estimate)`, set by the caller.
+    pub struct_size: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// From call to return on a machine that has little else to do, should all planned steps be needed.
+    pub seconds: f64,
+    /// The most bytes of memory at any time, beside the images that the host lends.
+    pub bytes: u64,
+}
+
+/// Tells what a render would take before it is begun.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout", derive(abi_stable::StableAbi))]
+pub struct Estimation {
+    /// `sizeof(pentimento_estimation)`.
+    pub struct_size: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// `[any-thread]` Estimates a render with the job's settings as they are. `out->struct_size` must be set. The first
+    /// call for a device, number of threads or method measures its speed, which takes up to a second and tells the
+    /// truth while nothing else is being rendered; later calls answer at once.
+    pub estimate: unsafe extern "C" fn(
+        job: *const Job,
+        request: *const EstimateRequest,
+        out: *mut Estimate,
+        error: *mut Error,
+    ) -> Status,
+}
+
 /// The offsets of a shipped table, frozen. A failure here means that old hosts would read garbage.
 macro_rules! freeze {
     ($table:ident: $size:literal { $($field:ident: $offset:literal),* $(,)? }) => {
@@ -424,3 +488,7 @@ freeze!(Plugin: 128 {
     job_render: 104, job_cancel: 112, extension: 120,
 });
 freeze!(Diagnostics: 16 { struct_size: 0, reserved: 4, report: 8 });
+freeze!(Size: 8 { width: 0, height: 4 });
+freeze!(EstimateRequest: 24 { struct_size: 0, style_count: 4, content: 8, styles: 16 });
+freeze!(Estimate: 24 { struct_size: 0, reserved: 4, seconds: 8, bytes: 16 });
+freeze!(Estimation: 16 { struct_size: 0, reserved: 4, estimate: 8 });

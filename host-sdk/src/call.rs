@@ -54,3 +54,26 @@ pub(crate) fn read_text(
         "the plugin asks for more memory each time it is given what it asked for".to_owned(),
     ))
 }
+
+/// The plugin's table for a named extension; `None` when it has none, and an error when that is shorter than ours.
+///
+/// # Safety
+/// `T` is the extension's table in the contract, which begins with its own size.
+pub(crate) unsafe fn extension<T>(plugin: &abi::Plugin, name: &str) -> Option<Result<&'static T>> {
+    let c_name = match c_text("extension", name) {
+        Ok(c_name) => c_name,
+        Err(error) => return Some(Err(error)),
+    };
+    // SAFETY: the text is good for this call.
+    let table = unsafe { (plugin.extension)(c_name.as_ptr()) }.cast::<T>();
+    if table.is_null() {
+        return None;
+    }
+    // SAFETY: every table begins with its size, and lives as long as the library.
+    let found = unsafe { table.cast::<u32>().read() };
+    if (found as usize) < size_of::<T>() {
+        return Some(Err(Error::Internal(format!("its table {name} has only {found} bytes"))));
+    }
+    // SAFETY: it is long enough, and is what the caller says.
+    Some(Ok(unsafe { &*table }))
+}

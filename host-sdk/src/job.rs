@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::abi;
-use crate::call::{c_text, call, read_text};
+use crate::call::{c_text, call, extension, read_text};
 use crate::callbacks::{Callbacks, Context};
 use crate::error::{Error, Result};
 use crate::image::{Image, ImageMut};
@@ -20,6 +20,15 @@ pub enum Outcome {
     Stopped,
     /// It was cancelled; the output was not touched.
     Cancelled,
+}
+
+/// What a render would take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// From call to return on a machine that has little else to do, should all planned steps be needed.
+    pub seconds: f64,
+    /// The most bytes of memory at any time, beside the pictures that are lent.
+    pub bytes: u64,
 }
 
 /// A filter with its settings. It may be moved between threads, and renders on the thread that asks.
@@ -106,6 +115,43 @@ impl Job {
         // SAFETY: the job is alive and ours alone, and the text is good for this call.
         call(|error| unsafe { (self.table.job_set_state)(self.handle, state.as_ptr(), error) })?;
         Ok(())
+    }
+
+    /// What a render with these settings would take, of a content and styles of these sizes (width and height). `None`
+    /// when the plugin does not tell. The first call for a device, number of threads or method measures its speed, which
+    /// takes up to a second and tells the truth while nothing else is being rendered; later calls answer at once.
+    ///
+    /// # Errors
+    /// Whatever the plugin refuses or fails at, [`Error::Argument`] for sizes that make no picture among it.
+    pub fn estimate(&self, content: (u32, u32), styles: &[(u32, u32)]) -> Option<Result<Estimate>> {
+        // SAFETY: the contract says that this is the extension's table.
+        let table = match unsafe { extension::<abi::Estimation>(self.table, abi::ESTIMATE_EXTENSION) }? {
+            Ok(table) => table,
+            Err(error) => return Some(Err(error)),
+        };
+        let size = |&(width, height): &(u32, u32)| abi::Size { width, height };
+        let styles: Vec<_> = styles.iter().map(size).collect();
+        let Ok(style_count) = u32::try_from(styles.len()) else {
+            return Some(Err(Error::Argument("styles: too many".to_owned())));
+        };
+        let request = abi::EstimateRequest {
+            struct_size: size_of::<abi::EstimateRequest>() as u32,
+            style_count,
+            content: size(&content),
+            styles: styles.as_ptr(),
+        };
+        let mut out = abi::Estimate {
+            struct_size: size_of::<abi::Estimate>() as u32,
+            reserved: 0,
+            seconds: f64::NAN,
+            bytes: 0,
+        };
+        // SAFETY: the job is alive, and all pointers are good for this call.
+        let outcome = call(|error| unsafe { (table.estimate)(self.handle, &raw const request, &raw mut out, error) });
+        Some(outcome.map(|_| Estimate {
+            seconds: out.seconds,
+            bytes: out.bytes,
+        }))
     }
 
     /// Renders `content` in the manner of `styles`, each with its share above 0 in the blend, into `output`, which has

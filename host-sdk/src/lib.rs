@@ -9,7 +9,7 @@
 //!   and a damaged plugin costs its own entry and no more.
 //! - [`Plugin::load`] loads a library and believes nothing: that the file is all there, that it is a plugin, that it
 //!   speaks this ABI and, for plugins in Rust, that its tables are the same down to the last field ([`layout`]).
-//! - [`Plugin::job`] makes a [`Job`], which takes settings, and [`Job::render`] turns pictures into a picture. It blocks
+//! - [`Plugin::job`] makes a [`Job`], which takes settings; [`Job::estimate`] tells what they cost, and [`Job::render`] turns pictures into a picture. It blocks
 //!   its thread; [`Callbacks`] tell how far it has come, and a [`Canceller`] ends it from any other thread: stop to
 //!   keep the best picture so far, cancel to leave everything as it was.
 //!
@@ -79,7 +79,7 @@ pub use {
     discover::discover,
     error::{Error, Result},
     image::{Format, Image, ImageMut, Layout, Shape, Transfer},
-    job::{Canceller, Job, Outcome},
+    job::{Canceller, Estimate, Job, Outcome},
     library::LoadError,
     plugin::Plugin,
 };

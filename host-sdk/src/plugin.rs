@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::abi;
-use crate::call::{c_text, read_text};
+use crate::call::{extension, read_text};
 use crate::callbacks::text;
 use crate::describe;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::Job;
 use crate::library::{self, LoadError};
 use crate::manifest::Filter;
@@ -77,23 +77,11 @@ impl Plugin {
     /// A report of what the plugin would run on, as TOML text; takes about a second. `None` when the plugin does not
     /// offer one.
     pub fn diagnostics(&self) -> Option<Result<String>> {
-        let name = match c_text("extension", abi::DIAGNOSTICS_EXTENSION) {
-            Ok(name) => name,
+        // SAFETY: the contract says that this is the extension's table.
+        let table = match unsafe { extension::<abi::Diagnostics>(self.table, abi::DIAGNOSTICS_EXTENSION) }? {
+            Ok(table) => table,
             Err(error) => return Some(Err(error)),
         };
-        // SAFETY: the text is good for this call.
-        let table = unsafe { (self.table.extension)(name.as_ptr()) }.cast::<abi::Diagnostics>();
-        if table.is_null() {
-            return None;
-        }
-        // SAFETY: every table begins with its size, and lives as long as the library.
-        let found = unsafe { table.cast::<u32>().read() };
-        if (found as usize) < size_of::<abi::Diagnostics>() {
-            let reason = format!("its table {} has only {found} bytes", abi::DIAGNOSTICS_EXTENSION);
-            return Some(Err(Error::Internal(reason)));
-        }
-        // SAFETY: it is long enough.
-        let table = unsafe { &*table };
         Some(read_text(|buffer, capacity, needed, error| {
             // SAFETY: the buffer has that capacity, and both pointers are good for this call.
             unsafe { (table.report)(buffer, capacity, needed, error) }

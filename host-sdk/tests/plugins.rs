@@ -11,8 +11,8 @@ use std::{fs, thread};
 
 use pentimento_host::manifest::{Kind, Value};
 use pentimento_host::{
-    Callbacks, Error, Flow, Format, Image, ImageMut, Job, Layout, Level, LoadError, Outcome, Plugin, Shape, Transfer,
-    discover,
+    Callbacks, Error, Estimate, Flow, Format, Image, ImageMut, Job, Layout, Level, LoadError, Outcome, Plugin, Shape,
+    Transfer, discover,
 };
 use support::{compile, root};
 
@@ -29,11 +29,12 @@ fn refused(fixture: &str) -> LoadError {
     Plugin::load(library(folder.path(), fixture, &[])).unwrap_err()
 }
 
-/// The plugin that inverts pictures, with diagnostics.
+/// The plugin that inverts pictures, with all extensions.
 static INVERTER: LazyLock<Plugin> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     // A loaded library needs its file no more.
-    Plugin::load(library(folder.path(), "inverter", &["-DWITH_DIAGNOSTICS"])).unwrap()
+    let flags = ["-DWITH_DIAGNOSTICS", "-DWITH_ESTIMATE=sizeof(pentimento_estimation)"];
+    Plugin::load(library(folder.path(), "inverter", &flags)).unwrap()
 });
 
 fn job() -> Job {
@@ -173,6 +174,30 @@ fn diagnostics_are_an_extension() {
             .diagnostics(),
         None
     );
+}
+
+#[test]
+fn estimates_are_an_extension() {
+    let mut job = job();
+    job.set_number("gain", 0.5).unwrap();
+    let estimate = Estimate {
+        seconds: 15.5,
+        bytes: 26,
+    };
+    assert_eq!(job.estimate((5, 3), &[(2, 3), (4, 5)]), Some(Ok(estimate)));
+    let refused = Error::Argument("request.content.width: is 0".into());
+    assert_eq!(job.estimate((0, 3), &[]), Some(Err(refused)));
+
+    let with = |flags| {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = Plugin::load(library(folder.path(), "inverter", flags)).unwrap();
+        plugin.job("invert").unwrap().estimate((5, 3), &[])
+    };
+    assert_eq!(with(&[]), None);
+    match with(&["-DWITH_ESTIMATE=8"]) {
+        Some(Err(Error::Internal(reason))) => assert!(reason.contains("estimate/1 has only 8 bytes"), "{reason}"),
+        other => panic!("a table without its function: {other:?}"),
+    }
 }
 
 #[test]

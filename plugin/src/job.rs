@@ -16,9 +16,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pentimento_host::manifest::Filter;
 use serde::de::DeserializeOwned;
 
-use crate::canvas::{Canvas, Picture, Raster, RasterMut};
+use crate::canvas::{Canvas, Picture, Raster, RasterMut, Size};
 use crate::control::{Control, Flow, LogLevel, Outcome};
-use crate::filters::{Rendered, style_transfer};
+use crate::filters::{Estimate, Rendered, style_transfer};
 use crate::memory::Memory;
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -34,12 +34,24 @@ pub struct Inputs<'a> {
     pub styles: Vec<(Raster<'a>, f64)>,
 }
 
+/// The sizes of the images that a render would read.
+#[derive(Clone, Debug)]
+pub struct Sizes {
+    /// The layer to repaint.
+    pub content: Size,
+    /// The styles.
+    pub styles: Vec<Size>,
+}
+
 type Render = dyn Fn(&Picture, &[(Picture, f64)], &Settings, &dyn Control) -> Result<Rendered> + Send + Sync;
+
+type Foresee = dyn Fn(&Sizes, &Settings) -> Result<Estimate> + Send + Sync;
 
 /// A filter's work, behind the one face that jobs know.
 pub struct Program {
     check: fn(&Settings) -> Result<()>,
     render: Box<Render>,
+    estimate: Box<Foresee>,
 }
 
 impl Program {
@@ -49,7 +61,7 @@ impl Program {
     /// [`Error::Internal`] when this build has none of that id.
     pub fn of(filter: &Filter) -> Result<Self> {
         match filter.id.as_str() {
-            "style-transfer" => Ok(Self::new(style_transfer::render)),
+            "style-transfer" => Ok(Self::new(style_transfer::render, style_transfer::estimate)),
             id => Err(Error::Internal(format!(
                 "filter {id} is described, but was not built in"
             ))),
@@ -57,15 +69,17 @@ impl Program {
     }
 
     /// A filter that takes the content, the styles with their shares (which add up to 1), its typed settings, and
-    /// whom to report to.
+    /// whom to report to; and what tells, from the sizes of content and styles and the same settings, what that takes.
     pub fn new<S: DeserializeOwned + 'static>(
         render: impl Fn(&Picture, &[(Picture, f64)], &S, &dyn Control) -> Result<Rendered> + Send + Sync + 'static,
+        estimate: impl Fn(Size, &[Size], &S) -> Result<Estimate> + Send + Sync + 'static,
     ) -> Self {
         Self {
             check: |settings| settings.resolve::<S>().map(drop),
             render: Box::new(move |content, styles, settings, control| {
                 render(content, styles, &settings.resolve()?, control)
             }),
+            estimate: Box::new(move |sizes, settings| estimate(sizes.content, &sizes.styles, &settings.resolve()?)),
         }
     }
 }
@@ -123,6 +137,18 @@ impl Job {
         self.phase.end(how);
     }
 
+    /// What a render with these settings would take.
+    ///
+    /// # Errors
+    /// The filter's own.
+    pub fn estimate(&self, sizes: &Sizes) -> Result<Estimate> {
+        let estimate = (self.program.estimate)(sizes, &self.settings())?;
+        Ok(Estimate {
+            bytes: estimate.bytes.saturating_add(sizes.bytes()),
+            ..estimate
+        })
+    }
+
     /// Renders. `output` is called at most once, when none of the inputs is looked at any more, and what it returns is
     /// of the content's size; it receives the picture with the content's alpha. Unless the outcome is
     /// [`Outcome::Finished`] or [`Outcome::Stopped`], nothing is written.
@@ -171,12 +197,15 @@ impl Job {
 impl Inputs<'_> {
     /// Refuses what cannot be read into memory, before the attempt ends the process.
     fn check_memory(&self) -> Result<()> {
-        let pixels = |raster: &Raster| raster.layout().width() as u64 * raster.layout().height() as u64;
-        let all = self.styles.iter().map(|(style, _)| pixels(style)).sum::<u64>() + pixels(&self.content);
-        // Three floats for the colour and one for the alpha, and the result in the end.
-        let needed = all
-            .saturating_mul(16)
-            .saturating_add(pixels(&self.content).saturating_mul(12));
+        let size = |raster: &Raster| Size {
+            width: raster.layout().width(),
+            height: raster.layout().height(),
+        };
+        let sizes = Sizes {
+            content: size(&self.content),
+            styles: self.styles.iter().map(|(style, _)| size(style)).collect(),
+        };
+        let needed = sizes.bytes();
         match Memory::now() {
             Some(memory) if needed > memory.available => {
                 let megabytes = |bytes: u64| bytes >> 20;
@@ -189,6 +218,17 @@ impl Inputs<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Sizes {
+    /// What reading them takes, and the result in the end.
+    fn bytes(&self) -> u64 {
+        let pixels = |size: &Size| size.width as u64 * size.height as u64;
+        let all = self.styles.iter().map(pixels).sum::<u64>() + pixels(&self.content);
+        // Three floats for the colour and one for the alpha.
+        let read = all.saturating_mul(16);
+        read.saturating_add(pixels(&self.content).saturating_mul(12))
     }
 }
 

@@ -56,8 +56,16 @@ pub struct RenderArguments {
     pub styles: Vec<PathBuf>,
 
     /// Where the result goes; the extension tells the format: .png, .jpg, .tif or .webp.
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "OUT", required_unless_present = "estimate")]
+    pub output: Option<PathBuf>,
+
+    /// Say what the render would take, and do not begin it.
+    #[arg(long)]
+    pub estimate: bool,
+
+    /// The estimate as JSON, for programs.
+    #[arg(long, requires = "estimate")]
+    pub json: bool,
 
     /// A set of values to start from, such as draft or fine; see `pentimento describe`.
     #[arg(long, value_name = "NAME")]
@@ -195,6 +203,8 @@ mod tests {
     fn content_style_and_output_are_needed() {
         assert!(render(&["c.png", "-o", "o.png"]).is_err());
         assert!(render(&["c.png", "s.png"]).is_err());
+        assert!(render(&["c.png", "s.png", "--estimate", "--json"]).is_ok());
+        assert!(render(&["c.png", "s.png", "-o", "o.png", "--json"]).is_err());
         assert!(render(&["c.png", "s.png", "-o", "o.png", "--size", "0"]).is_err());
         assert_eq!(
             render(&["c.png", "s.png", "t.png", "-o", "o.png"])

@@ -2,13 +2,14 @@
 //!
 //! It does what an editor's bridge does, with files in place of layers, and nothing that a plugin does: it reads
 //! pictures and their colours ([`picture_file`]), hands them over with the settings of the command line ([`render`]),
-//! and shows how it goes ([`progress`]). What can be set is not known here but asked ([`describe`]), and when nothing
+//! says what it will take ([`estimate`]) and shows how it goes ([`progress`]). What can be set is not known here but asked ([`describe`]), and when nothing
 //! works, [`doctor`] says why.
 
 mod arguments;
 mod describe;
 mod doctor;
 mod error;
+mod estimate;
 mod picture_file;
 mod plugin;
 mod progress;

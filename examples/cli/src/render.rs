@@ -8,14 +8,14 @@ use std::time::Instant;
 
 use pentimento_host::manifest::Filter;
 use pentimento_host::{
-    Callbacks, Canceller, Flow, Format, Image, ImageMut, Job, Layout, Outcome, Plugin, Shape, Transfer,
+    Callbacks, Canceller, Estimate, Flow, Format, Image, ImageMut, Job, Layout, Outcome, Plugin, Shape, Transfer,
 };
 
 use crate::arguments::RenderArguments;
 use crate::error::{Error, Kind, Result};
 use crate::picture_file::{Channels, Picture, Plan, Target, read};
-use crate::plugin;
 use crate::progress::{Reporter, Verbosity};
+use crate::{estimate, plugin, print};
 
 /// Renders as the command line says.
 pub fn run(arguments: &RenderArguments) -> Result<()> {
@@ -28,7 +28,7 @@ pub fn run(arguments: &RenderArguments) -> Result<()> {
     };
     let reporter = Reporter::new(verbosity);
     let weights = weights(arguments)?;
-    let target = Target::new(&arguments.output)?;
+    let target = arguments.output.as_deref().map(Target::new).transpose()?;
 
     let mut content = read(&arguments.content, "content")?;
     content.notes.iter().for_each(|note| reporter.note(note));
@@ -41,13 +41,27 @@ pub fn run(arguments: &RenderArguments) -> Result<()> {
         style.notes.iter().for_each(|note| reporter.note(note));
         styles.push(Lent::new(&style.picture));
     }
-    let plan = Plan::new(&target, &content, arguments.colour)?;
-    plan.notes.iter().for_each(|note| reporter.note(note));
+    let plan = |target| Plan::new(target, &content, arguments.colour);
+    let plan = target.as_ref().map(plan).transpose()?;
 
     let plugin = plugin::load(&plugin::find(arguments.plugin.path.as_deref())?)?;
     let mut job = job(&plugin, arguments)?;
 
     let lent = Lent::new(&content.picture);
+    let estimate = || {
+        let styles: Vec<_> = styles.iter().map(Lent::size).collect();
+        estimate::ask(&job, lent.size(), &styles)
+    };
+    let (Some(target), Some(plan), false) = (target, plan, arguments.estimate) else {
+        return print_estimate(estimate()?, arguments.json);
+    };
+    plan.notes.iter().for_each(|note| reporter.note(note));
+    if verbosity > Verbosity::Quiet
+        && let Some(estimate) = estimate()?
+    {
+        reporter.note(&estimate::tell(&estimate));
+    }
+
     let mut result = Lent::new(&Picture::new(
         content.picture.width,
         content.picture.height,
@@ -81,6 +95,22 @@ pub fn run(arguments: &RenderArguments) -> Result<()> {
         begin.elapsed().as_secs_f64()
     ));
     Ok(())
+}
+
+fn print_estimate(estimate: Option<Estimate>, as_json: bool) -> Result<()> {
+    let Some(estimate) = estimate else {
+        return Err(Error::new(
+            Kind::Plugin,
+            "the plugin does not tell what a render takes",
+            "leave --estimate away to render",
+        ));
+    };
+    let text = if as_json {
+        estimate::json(&estimate)
+    } else {
+        estimate::tell(&estimate)
+    };
+    print(&format!("{text}\n"))
 }
 
 /// A weight for each style.
@@ -158,7 +188,7 @@ fn render<'a>(
 }
 
 /// The plugin's errors, each with what the user may do about it.
-fn from_plugin(error: pentimento_host::Error) -> Error {
+pub fn from_plugin(error: pentimento_host::Error) -> Error {
     use pentimento_host::Error as Failure;
     let (kind, remedy) = match &error {
         Failure::Argument(_) => (Kind::Usage, "see pentimento describe"),
@@ -228,6 +258,10 @@ impl Lent {
             bytes: picture.samples.iter().flat_map(|sample| sample.to_ne_bytes()).collect(),
             shape: Shape::packed(picture.width, picture.height, Format::F32, layout, Transfer::Srgb),
         }
+    }
+
+    fn size(&self) -> (u32, u32) {
+        (self.shape.width, self.shape.height)
     }
 
     fn image(&self) -> Result<Image<'_>> {

@@ -85,6 +85,7 @@ fn a_picture_goes_through_the_plugin() {
     let said = place.renders("content.png", "out.png", &["--preset", "draft"]);
     let result = image::open(place.path("out.png")).unwrap();
     assert_eq!(result, RgbImage::from_pixel(40, 20, Rgb([55, 155, 205])).into());
+    assert!(said.starts_with("pentimento: about 80 s, 0.6 GB\n"), "{said}");
     assert!(said.contains("warning: one sample was mended"), "{said}");
     assert!(
         said.contains("0 % exposing, level 1/1, step 1/4, loss 5.000e-1"),
@@ -101,6 +102,22 @@ fn a_picture_goes_through_the_plugin() {
             .renders("content.png", "out.png", &["-v", "--weight", "2.5"])
             .contains("content 40x20, first of 1 styles weighs 2.5")
     );
+}
+
+#[test]
+fn an_estimate_is_printed_and_nothing_is_rendered() {
+    let place = Place::new();
+    for (more, printed) in [
+        (&[][..], "about 80 s, 0.6 GB\n"),
+        (&["--json"], "{\"bytes\":640000000,\"seconds\":80.0}\n"),
+        (&["--size", "400", "-o", "out.png"], "about 2 h, 0.6 GB\n"),
+    ] {
+        let arguments = [&["render", "content.png", "style.png", "--estimate"], more].concat();
+        let output = place.command(&arguments).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), printed);
+        assert!(!place.path("out.png").exists());
+    }
 }
 
 #[test]
@@ -205,10 +222,10 @@ fn what_the_plugin_refuses_is_told_and_nothing_is_written() {
     ] {
         let output = place.render("content.png", "out.png", &more);
         assert_eq!(output.status.code(), Some(code), "{more:?}");
-        assert_eq!(
-            String::from_utf8(output.stderr).unwrap(),
-            format!("pentimento: {words}\n")
-        );
+        // What is refused by the render itself comes after the estimate.
+        let said = String::from_utf8(output.stderr).unwrap();
+        let said = said.strip_prefix("pentimento: about 80 s, 0.6 GB\n").unwrap_or(&said);
+        assert_eq!(said, format!("pentimento: {words}\n"));
         assert!(!place.path("out.png").exists());
     }
 }

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use pentimento_host::abi;
 
 use super::pointer;
-use crate::canvas::{Channels, Layout, PixelFormat, Raster, RasterMut, SampleFormat, Transfer};
+use crate::canvas::{Channels, Layout, PixelFormat, Raster, RasterMut, SampleFormat, Size, Transfer};
 use crate::{Error, Result};
 
 /// The longest side that is believed, in pixels: what the largest editors allow. A longer one is a host's slip, and
@@ -32,12 +32,7 @@ impl Place {
             channels: channels(image.layout, name)?,
             transfer: transfer(image.transfer, name)?,
         };
-        for (field, side) in [("width", image.width), ("height", image.height)] {
-            if side > LONGEST_SIDE {
-                let reason = format!("is {side}, more than {LONGEST_SIDE} pixels");
-                return Err(Error::argument(format!("{name}.{field}"), reason));
-            }
-        }
+        size(image.width, image.height, name)?;
         let stride_name = || format!("{name}.row_stride");
         let row_stride = isize::try_from(image.row_stride)
             .map_err(|_| Error::argument(stride_name(), "is more than can be addressed"))?;
@@ -75,6 +70,23 @@ impl Place {
         // SAFETY: the caller's promise is the same.
         unsafe { RasterMut::from_raw(self.layout, self.top) }
     }
+}
+
+/// The size of a picture that the host has, or may have; `name` is how the host knows it.
+pub(super) fn size(width: u32, height: u32, name: &str) -> Result<Size> {
+    for (field, side) in [("width", width), ("height", height)] {
+        if side == 0 || side > LONGEST_SIDE {
+            let reason = match side {
+                0 => "is 0".into(),
+                side => format!("is {side}, more than {LONGEST_SIDE} pixels"),
+            };
+            return Err(Error::argument(format!("{name}.{field}"), reason));
+        }
+    }
+    Ok(Size {
+        width: width as usize,
+        height: height as usize,
+    })
 }
 
 fn samples(format: u32, name: &str) -> Result<SampleFormat> {

@@ -8,6 +8,7 @@
 
 mod describe;
 mod diagnostics;
+mod estimate;
 mod guard;
 mod handle;
 mod host;

@@ -23,7 +23,17 @@ macro_rules! tables {
     };
 }
 
-tables!(Error, Image, Style, Host, RenderRequest, Filter, Parameter);
+tables!(
+    Error,
+    Image,
+    Style,
+    Host,
+    RenderRequest,
+    Filter,
+    Parameter,
+    EstimateRequest,
+    Estimate
+);
 
 /// A place of the host's to write one value to.
 pub(super) struct Out<T>(*mut T);

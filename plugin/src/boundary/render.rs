@@ -89,14 +89,20 @@ impl Request {
     }
 }
 
+/// Refuses more or fewer styles than a filter takes.
+pub(super) fn check_style_count(count: u32, allowed: std::ops::RangeInclusive<u32>) -> Result<()> {
+    if allowed.contains(&count) {
+        return Ok(());
+    }
+    let (min, max) = allowed.into_inner();
+    let reason = format!("is {count}, but the filter takes {min} to {max} styles");
+    Err(Error::argument("request.style_count", reason))
+}
+
 /// # Safety
 /// As [`Request::read`].
 unsafe fn styles(request: &abi::RenderRequest, count: std::ops::RangeInclusive<u32>) -> Result<Vec<(Place, f64)>> {
-    if !count.contains(&request.style_count) {
-        let (min, max) = count.into_inner();
-        let reason = format!("is {}, but the filter takes {min} to {max} styles", request.style_count);
-        return Err(Error::argument("request.style_count", reason));
-    }
+    check_style_count(request.style_count, count)?;
     if request.style_count == 0 {
         return Ok(Vec::new());
     }

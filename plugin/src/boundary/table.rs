@@ -10,7 +10,7 @@ use pentimento_host::layout::LayoutTag;
 
 use super::describe::{self, descriptions};
 use super::guard::catch;
-use super::{diagnostics, jobs, pointer, render};
+use super::{diagnostics, estimate, jobs, pointer, render};
 
 fn table() -> &'static abi::Plugin {
     static TABLE: LazyLock<abi::Plugin> = LazyLock::new(|| {
@@ -52,6 +52,7 @@ unsafe extern "C" fn extension(name: *const c_char) -> *const c_void {
         // SAFETY: the host promises that the name is NULL or a text ended by NUL.
         match unsafe { pointer::text(name, "name") } {
             Ok(abi::DIAGNOSTICS_EXTENSION) => ptr::from_ref(&diagnostics::TABLE).cast(),
+            Ok(abi::ESTIMATE_EXTENSION) => ptr::from_ref(&estimate::TABLE).cast(),
             _ => ptr::null(),
         }
     };

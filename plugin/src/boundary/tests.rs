@@ -3,5 +3,6 @@
 mod bad_input;
 mod describe;
 mod ending;
+mod estimate;
 mod fixture;
 mod renders;

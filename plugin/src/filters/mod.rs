@@ -19,3 +19,12 @@ pub enum Rendered {
     /// Nothing, as was asked for.
     Cancelled,
 }
+
+/// What a render would take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// On a machine that has little else to do, should all planned steps be needed.
+    pub seconds: f64,
+    /// The most bytes of memory at any time.
+    pub bytes: u64,
+}

@@ -21,7 +21,7 @@ pub struct Progress<'a> {
 }
 
 /// The work of a forward pass as a share of one forward and back.
-const FORWARD: f64 = 0.5;
+pub const FORWARD: f64 = 0.5;
 
 impl<'a> Progress<'a> {
     /// For these levels, each of which looks at `pictures` pictures (content and styles) before it begins; `pixels`

@@ -13,6 +13,9 @@
 //! - L-BFGS in place of Adam. Either keeps the pixels in gamut, and Adam's iterates are averaged, with that preset too
 //!   ([`crate::optimise`]).
 
+mod estimate;
+mod speed;
+
 use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -31,6 +34,8 @@ use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::optimise::{Adam, AdamOptions, Lbfgs, LbfgsOptions, Optimiser};
 use crate::settings::{self, Start, StyleTransfer};
 use crate::{Error, Result};
+
+pub use estimate::estimate;
 
 /// The weight of the total variation at smoothness 1.
 const SMOOTHNESS_UNIT: f64 = 4.0;

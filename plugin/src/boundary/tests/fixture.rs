@@ -7,9 +7,9 @@ use pentimento_host::abi;
 
 use crate::Result;
 use crate::boundary::{handle, pentimento_entry};
-use crate::canvas::Picture;
+use crate::canvas::{Picture, Size};
 use crate::control::{Control, Flow, Outcome, Report};
-use crate::filters::Rendered;
+use crate::filters::{Estimate, Rendered};
 use crate::job::{Job, Program};
 use crate::settings::{StyleTransfer, manifest};
 
@@ -88,6 +88,16 @@ pub fn blend(
     Ok(Rendered::Picture(picture, Outcome::Finished))
 }
 
+/// As many seconds as the content has pixels per style, strengthened, and as many bytes as the styles have pixels.
+pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Result<Estimate> {
+    assert!(content.width != 13, "a number that the fixture fears");
+    let pixels = |size: &Size| size.width * size.height;
+    Ok(Estimate {
+        seconds: pixels(&content) as f64 / styles.len() as f64 * settings.style_strength,
+        bytes: styles.iter().map(|style| pixels(style) as u64).sum(),
+    })
+}
+
 /// A job that the test destroys by dropping it.
 pub struct Handle(pub *mut abi::Job);
 
@@ -105,7 +115,7 @@ impl Handle {
         + 'static,
     ) -> Self {
         let filter = manifest().filter("style-transfer").expect("it is in the manifest");
-        Self(handle::issue(Job::new(filter, Program::new(render))))
+        Self(handle::issue(Job::new(filter, Program::new(render, estimate))))
     }
 
     pub fn set_number(&self, id: &str, value: f64) -> (abi::Status, String) {

@@ -1,0 +1,108 @@
+//! What a render would take, told from the sizes of its pictures.
+//!
+//! Bytes are predicted by whoever will take them. Seconds are the schedule's work times the speed that was measured
+//! here ([`Speed`]); should an optimiser converge before its steps are done, the render takes less.
+
+use super::speed::Speed;
+use crate::Result;
+use crate::canvas::Size;
+use crate::compute;
+use crate::filters::Estimate;
+use crate::filters::extent::{self, Extent};
+use crate::filters::schedule::Level;
+use crate::settings::StyleTransfer;
+
+/// What it would take to repaint a content of this size in the manner of styles of these sizes.
+///
+/// # Errors
+/// Settings that this machine cannot follow, and failures of the device.
+pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Result<Estimate> {
+    let mut opened = compute::open(settings.device, &settings.model, settings.threads)?;
+    let backend = &mut *opened.backend;
+    let extent = Extent {
+        settings,
+        content,
+        styles: styles.to_vec(),
+    };
+    let levels = extent.levels();
+    let finest = levels.iter().map(|level| level.height.max(level.width)).max();
+    Ok(Estimate {
+        bytes: extent.bytes(backend, finest.unwrap_or(0))?,
+        seconds: seconds(&extent, &levels, &Speed::of(settings, backend)?),
+    })
+}
+
+fn seconds(extent: &Extent, levels: &[Level], speed: &Speed) -> f64 {
+    let level = |level: &Level| {
+        let look_at = |size: Size| speed.look(extent.pixels_seen(size.height, size.width));
+        let styles = extent.styles.iter().map(|&style| look_at(extent.style(style, level)));
+        let pixels = extent.pixels_seen(level.height, level.width);
+        let history = extent::history(3 * level.height * level.width);
+        styles.sum::<f64>() + speed.look(pixels) + speed.steps(level, pixels, history) + speed.level
+    };
+    levels.iter().map(level).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Settings, manifest};
+
+    const STYLE: Size = Size { width: 90, height: 50 };
+
+    fn settings(set: &[(&str, &str)]) -> StyleTransfer {
+        let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
+        for (id, value) in set {
+            settings.set_text(id, value).unwrap();
+        }
+        settings.resolve().unwrap()
+    }
+
+    fn seconds_at(speed: Speed, set: &[(&str, &str)]) -> f64 {
+        let extent = Extent {
+            settings: &settings(set),
+            content: Size { width: 160, height: 80 },
+            styles: vec![STYLE; 2],
+        };
+        seconds(&extent, &extent.levels(), &speed)
+    }
+
+    #[test]
+    fn steps_looks_and_levels_are_counted() {
+        let nothing = Speed {
+            step: 0.0,
+            pixel: 0.0,
+            level: 0.0,
+            eigen: 0.0,
+            pair: 0.0,
+        };
+        // 50 steps, and a look, half as long, at the canvas and at each style.
+        let single = [("pyramid", "false"), ("quality", "0.5"), ("edges", "zero")];
+        assert_eq!(seconds_at(Speed { step: 2.0, ..nothing }, &single), 2.0 * 51.5);
+        assert_eq!(seconds_at(Speed { level: 2.0, ..nothing }, &single), 2.0);
+        // Styles are looked at as large as the canvas is.
+        let pixels = 50.5 * (160.0 * 80.0) + 2.0 * 0.5 * (160.0 * 89.0);
+        assert_eq!(seconds_at(Speed { pixel: 1.0, ..nothing }, &single), pixels);
+        // The history fills up to 50 pairs, the last of which is never read.
+        let pairs = (0..50).sum::<usize>() * 3 * 160 * 80;
+        assert_eq!(seconds_at(Speed { pair: 1.0, ..nothing }, &single), pairs as f64);
+        // Large enough for every covariance to have its full rank.
+        let long = [("quality", "1"), ("pyramid", "false"), ("working_size", "1600")];
+        assert_eq!(seconds_at(Speed { eigen: 1.28, ..nothing }, &long), 400.0);
+    }
+
+    #[test]
+    fn a_machine_is_measured_once() {
+        let content = Size { width: 160, height: 80 };
+        let of = |set: &[(&str, &str)]| estimate(content, &[STYLE], &settings(set)).unwrap();
+        let first = of(&[]);
+        assert!(first.seconds.is_finite() && first.seconds > 0.0, "{first:?}");
+        assert_eq!(of(&[]), first);
+        // Of a method that was measured: one level with 200 steps in place of 100.
+        let [short, long] = ["1", "2"].map(|quality| of(&[("working_size", "100"), ("quality", quality)]));
+        let ratio = long.seconds / short.seconds;
+        assert!((1.5..=2.2).contains(&ratio), "{short:?} {long:?}");
+        assert_eq!(long.bytes, short.bytes);
+        assert!(of(&[("working_size", "600")]).bytes > first.bytes);
+    }
+}

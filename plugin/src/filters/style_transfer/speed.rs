@@ -1,0 +1,286 @@
+//! How fast this machine paints: a few renders of small pictures, timed by their own reports of progress.
+//!
+//! A step takes a part that is the same for every picture (transformed weights, matrices of channels by channels,
+//! threads that wait for each other) and a part that grows with its pixels: two sizes tell both. Small pictures do not
+//! tell all, though:
+//!
+//! - L-BFGS reads its whole history at each step, and has hardly any after a few.
+//! - The eigenvalue problems of the Wasserstein distance grow with the rank of the features' covariances. In the upper
+//!   layers, where they are largest, that is bounded by the pixels of a small picture and by the channels of a large
+//!   one. In between, their time was found to grow about as the side does.
+//!
+//! So both are measured by themselves. What was measured is kept as long as the process lives.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Render, Stage};
+use crate::Result;
+use crate::canvas::{Light, Picture, resize};
+use crate::compute::{Backend, Statistics};
+use crate::control::{Control, Flow, LogLevel, Report};
+use crate::filters::progress::{FORWARD, Progress};
+use crate::filters::schedule::Level;
+use crate::objective::{Scaling, StyleLoss};
+use crate::optimise::history::{History, Identity};
+use crate::settings::{self, Start, StyleTransfer};
+
+/// The sides of the pictures that are painted, in this order, until a step has taken [`ENOUGH`]: on a machine of many
+/// cores, small pictures take the time of waiting for threads.
+const SIDES: [usize; 4] = [48, 128, 320, 800];
+/// Seconds of a step that say something about larger pictures.
+const ENOUGH: f64 = 0.05;
+/// The steps that are taken at each size. The first is always slow, since everything is used for the first time.
+const STEPS: usize = 3;
+/// The side of the picture whose objective is timed, and the side beyond which objectives take no longer.
+const RANKED: usize = 128;
+const FULLY_RANKED: f64 = 400.0;
+/// Samples and pairs of the history that is timed: too many to stay in a cache, as in a render.
+const HISTORY_SAMPLES: usize = 3 * 512 * 512;
+const HISTORY_PAIRS: usize = 4;
+
+/// Seconds of the parts of a render.
+#[derive(Clone, Copy, Debug)]
+pub struct Speed {
+    /// A step, apart from what else is here: for any picture, ...
+    pub step: f64,
+    /// ... and for each pixel that the network sees.
+    pub pixel: f64,
+    /// What each level takes before it runs smoothly.
+    pub level: f64,
+    /// An evaluation's eigenvalue problems for a picture of [`RANKED`] pixels squared.
+    pub eigen: f64,
+    /// A step's reading of a pair of the history, per sample.
+    pub pair: f64,
+}
+
+impl Speed {
+    /// The speed of renders with these settings on this backend, measured unless it has been before.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn of(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<Self> {
+        static KNOWN: Mutex<Vec<(StyleTransfer, Speed)>> = Mutex::new(Vec::new());
+        let settings = what_matters(settings);
+        // Held while measuring: two at once would see half of the machine each.
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, speed)) = known.iter().find(|(known, _)| *known == settings) {
+            return Ok(*speed);
+        }
+        let speed = Self::measure(&settings, backend)?;
+        known.push((settings, speed));
+        Ok(speed)
+    }
+
+    /// Seconds for looking at a picture of which the network sees so many pixels.
+    pub fn look(&self, pixels: f64) -> f64 {
+        FORWARD * (self.step + self.pixel * pixels)
+    }
+
+    /// Seconds for the steps of a level at which the network sees so many pixels and L-BFGS remembers so many pairs.
+    pub fn steps(&self, level: &Level, pixels: f64, history: usize) -> f64 {
+        let side = pixels.sqrt().min(FULLY_RANKED);
+        let evaluation = self.step + self.pixel * pixels + self.eigen * side / RANKED as f64;
+        // The history grows by a pair at each step until it is full.
+        let pairs: usize = (0..level.steps).map(|step| step.min(history)).sum();
+        let samples = 3 * level.width * level.height;
+        level.steps as f64 * evaluation + self.pair * (pairs * samples) as f64
+    }
+
+    fn measure(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<Self> {
+        let wasserstein = settings.loss == StyleLoss::Wasserstein;
+        let (targets, eigen) = match wasserstein {
+            true => eigen(settings, backend)?,
+            false => (0.0, 0.0),
+        };
+        let plain = match wasserstein {
+            true => StyleTransfer {
+                loss: StyleLoss::Gram,
+                ..settings.clone()
+            },
+            false => settings.clone(),
+        };
+        let (mut small, mut large) = (
+            Taken::by(&plain, SIDES[0], backend)?,
+            Taken::by(&plain, SIDES[1], backend)?,
+        );
+        for &side in &SIDES[2..] {
+            if large.step >= ENOUGH {
+                break;
+            }
+            small = std::mem::replace(&mut large, Taken::by(&plain, side, backend)?);
+        }
+        let pixel = ((large.step - small.step) / (large.pixels - small.pixels)).max(0.0);
+        let mut speed = Self {
+            step: (small.step - pixel * small.pixels).max(0.0),
+            pixel,
+            level: 0.0,
+            eigen,
+            pair: match settings.optimiser {
+                settings::Optimiser::Lbfgs => pair(backend.device())?,
+                settings::Optimiser::Adam => 0.0,
+            },
+        };
+        // What is left of the two when all that has a name is taken off.
+        let left = |taken: &Taken| taken.all - 2.0 * speed.look(taken.pixels) - STEPS as f64 * taken.step;
+        speed.level = targets + (0.5 * (left(&small) + left(&large))).max(0.0);
+        Ok(speed)
+    }
+}
+
+/// The settings with everything that has no bearing on the speed of a level at a fixed value.
+fn what_matters(settings: &StyleTransfer) -> StyleTransfer {
+    let equal = |layers: &[_]| layers.iter().map(|&(layer, _)| (layer, 1.0)).collect();
+    StyleTransfer {
+        preset: String::new(),
+        style_strength: 1.0,
+        brush_size: 1.0,
+        smoothness: if settings.smoothness == 0.0 { 0.0 } else { 1.0 },
+        quality: 1.0,
+        start: Start::Canvas,
+        seed: 0,
+        scaling: Scaling::Balanced,
+        style_layers: equal(&settings.style_layers),
+        content_layers: equal(&settings.content_layers),
+        alpha: 1.0,
+        beta: 1.0,
+        pyramid: false,
+        working_size: 0,
+        ..settings.clone()
+    }
+}
+
+/// The seconds of a short render.
+struct Taken {
+    pixels: f64,
+    /// One step of its last ones.
+    step: f64,
+    all: f64,
+}
+
+impl Taken {
+    fn by(settings: &StyleTransfer, side: usize, backend: &mut dyn Backend) -> Result<Self> {
+        let stopwatch = Stopwatch::default();
+        let styles = [(pattern(side, 1)?, 1.0)];
+        let content = pattern(side, 0)?;
+        let render = Render::new(&content, &styles, settings, &stopwatch);
+        let begun = Instant::now();
+        render.run(backend)?;
+        Ok(Self {
+            pixels: render.extent.pixels_seen(side, side),
+            step: stopwatch.quickest.get().unwrap_or(0.0),
+            all: begun.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// Times a render's steps, and ends it after a few.
+#[derive(Default)]
+struct Stopwatch {
+    last: Cell<Option<Instant>>,
+    quickest: Cell<Option<f64>>,
+}
+
+impl Control for Stopwatch {
+    fn report(&self, report: &Report) -> Flow {
+        let now = Instant::now();
+        let since = |last: Instant| (now - last).as_secs_f64();
+        let is_step = report.step_count > 0;
+        if let (true, Some(seconds)) = (is_step, self.last.get().map(since)) {
+            let quickest = self.quickest.get().unwrap_or(f64::INFINITY).min(seconds);
+            self.quickest.set(Some(quickest));
+        }
+        self.last.set(Some(now));
+        match report.step + 1 {
+            steps if is_step && steps >= STEPS => Flow::Stop,
+            _ => Flow::Continue,
+        }
+    }
+
+    fn wants_preview(&self) -> bool {
+        false
+    }
+
+    fn log(&self, _: LogLevel, _: &str) {}
+}
+
+/// Seconds of making targets for the Wasserstein distance, and of an evaluation of it at [`RANKED`] pixels squared.
+fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f64)> {
+    let stopwatch = Stopwatch::default();
+    let (content, styles) = (pattern(RANKED, 0)?, [(pattern(RANKED, 1)?, 1.0)]);
+    let render = Render::new(&content, &styles, settings, &stopwatch);
+    let level = Level {
+        height: RANKED,
+        width: RANKED,
+        steps: 1,
+    };
+    let mut progress = Progress::new(&stopwatch, &[level], 1, |_| 1.0);
+    let Stage::Done(moments) = render.look_at_styles(backend, &level, &mut progress)? else {
+        return Ok((0.0, 0.0));
+    };
+    let begun = Instant::now();
+    let objective = render.objective(moments.clone(), &[])?;
+    let targets = begun.elapsed().as_secs_f64();
+    let statistics = Statistics {
+        moments,
+        content: Vec::new(),
+    };
+    let evaluation = quickest(|| objective.evaluate(&statistics).map(drop))?;
+    Ok((targets, evaluation))
+}
+
+/// Seconds for reading a pair of L-BFGS's history, per sample.
+fn pair(device: &Device) -> Result<f64> {
+    let vector = |phase: usize| {
+        let samples: Vec<f32> = (0..HISTORY_SAMPLES)
+            .map(|index| ((index + phase) % 251) as f32)
+            .collect();
+        Tensor::from_vec(samples, HISTORY_SAMPLES, device)
+    };
+    let mut history = History::new(HISTORY_PAIRS);
+    for phase in 0..HISTORY_PAIRS {
+        let step = vector(phase)?;
+        // Along itself: the curvature is positive.
+        history.push(step.clone(), (step * 2.0)?)?;
+    }
+    let (v, free) = (
+        vector(HISTORY_PAIRS)?,
+        Tensor::ones(HISTORY_SAMPLES, candle_core::DType::F32, device)?,
+    );
+    let seconds = quickest(|| history.apply(&v, &free, &Identity).map(|image| drop(black_box(image))))?;
+    Ok(seconds / (HISTORY_PAIRS * HISTORY_SAMPLES) as f64)
+}
+
+/// The seconds of the quicker of two times.
+fn quickest(mut act: impl FnMut() -> Result<()>) -> Result<f64> {
+    let mut quickest = f64::INFINITY;
+    for _ in 0..2 {
+        let begun = Instant::now();
+        act()?;
+        quickest = quickest.min(begun.elapsed().as_secs_f64());
+    }
+    Ok(quickest)
+}
+
+/// A square picture as full of large and small forms as others are: noise of ever smaller grain and ever less weight.
+fn pattern(side: usize, seed: u64) -> Result<Picture> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut picture = Picture::new(side, side, vec![0.0; 3 * side * side])?;
+    let mut weight = 0.5;
+    for grain in (0..6).rev().map(|octave| 1 << octave) {
+        let grid = side.div_ceil(grain);
+        let noise = Picture::new(grid, grid, (0..3 * grid * grid).map(|_| random.random()).collect())?;
+        let noise = resize(&noise, side, side, Light::Encoded)?;
+        for (sample, noise) in picture.samples.iter_mut().zip(&noise.samples) {
+            *sample += weight * noise;
+        }
+        weight *= 0.5;
+    }
+    Ok(picture)
+}

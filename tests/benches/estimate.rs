@@ -1,0 +1,93 @@
+//! Estimates against what happens: `cargo bench -p pentimento-tests --bench estimate [-- SIZE... [ID=VALUE...]]`.
+//!
+//! For each size of the longer side (128 256 512 1024 where there are none) the sample canvas is repainted with these
+//! settings, or with several sets of them where there are none, each in a process of its own: what is counted as memory
+//! is all that the process did not have before. The machine should have nothing else to do.
+
+use std::env;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use pentimento_host::{Callbacks, Outcome};
+use pentimento_tests::render::{job, render_into};
+use pentimento_tests::{content, style};
+
+/// Where there are no settings.
+const SETS: [&[&str]; 4] = [
+    &["preset=standard"],
+    &["preset=draft"],
+    &["preset=article", "quality=1"],
+    &["pyramid=false", "brush_size=0.5", "edges=zero", "quality=0.5"],
+];
+/// The first argument of a process that renders.
+const ONE: &str = "--one";
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let (settings, sizes): (Vec<&str>, Vec<&str>) = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| *argument != ONE)
+        .partition(|argument| argument.contains('='));
+    if arguments.first().is_some_and(|first| first == ONE) {
+        return one(sizes[0].parse().expect("a size"), &settings);
+    }
+    println!("| settings | px | seconds: estimated | taken | ratio | MB: estimated | taken | ratio | measuring, s |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let sizes = if sizes.is_empty() {
+        vec!["128", "256", "512", "1024"]
+    } else {
+        sizes
+    };
+    let sets = if settings.is_empty() {
+        SETS.to_vec()
+    } else {
+        vec![&settings[..]]
+    };
+    for set in sets {
+        for size in &sizes {
+            let mut process = Command::new(env::current_exe().expect("a program knows its own file"));
+            let status = process.arg(ONE).arg(size).args(set).stderr(Stdio::inherit()).status();
+            assert!(status.is_ok_and(|status| status.success()), "{size} {set:?}");
+        }
+    }
+}
+
+/// Estimates one render, renders, and prints a line about both.
+fn one(size: u32, settings: &[&str]) {
+    let (content, style) = (content(size), style(600));
+    let pairs: Vec<_> = settings.iter().filter_map(|setting| setting.split_once('=')).collect();
+    let mut job = job(&pairs);
+    let mut output = content.clone();
+    let before = memory("VmRSS:");
+
+    let begun = Instant::now();
+    let of = |pixels: &pentimento_tests::Pixels| (pixels.shape.width, pixels.shape.height);
+    let estimate = job
+        .estimate(of(&content), &[of(&style)])
+        .expect("it estimates")
+        .expect("it can");
+    let measuring = begun.elapsed().as_secs_f64();
+
+    let begun = Instant::now();
+    let outcome = render_into(&mut job, &content, &[(&style, 1.0)], &mut output, &mut Callbacks::new());
+    assert_eq!(outcome, Ok(Outcome::Finished));
+    let (seconds, bytes) = (begun.elapsed().as_secs_f64(), memory("VmHWM:") - before);
+    println!(
+        "| {} | {size} | {:.1} | {seconds:.1} | {:.2} | {:.0} | {:.0} | {:.2} | {measuring:.2} |",
+        settings.join(" "),
+        estimate.seconds,
+        estimate.seconds / seconds,
+        estimate.bytes as f64 / 1e6,
+        bytes / 1e6,
+        estimate.bytes as f64 / bytes,
+    );
+}
+
+/// Bytes that the system counts for this process under a name, where it tells; otherwise NaN.
+fn memory(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1024.0)
+}
