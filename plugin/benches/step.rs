@@ -9,7 +9,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use pentimento_plugin::Result;
 use pentimento_plugin::compute::cpu::CpuBackend;
-use pentimento_plugin::compute::{Backend, MomentsGradient, Plan, Pooling, StatisticsGradient, Window};
+use pentimento_plugin::compute::{Backend, MomentsGradient, Plan, Pooling, StatisticsGradient, Tiling, Window};
 use pentimento_plugin::network::{Convolution, Layer, Network, Normalisation};
 
 fn main() -> Result<()> {
@@ -20,13 +20,13 @@ fn main() -> Result<()> {
     for size in sizes {
         let plan = plan(size);
         let picture = Tensor::rand(0f32, 1f32, (1, 3, size, size), &Device::Cpu)?;
-        backend.prepare(&plan)?;
-        backend.hold_content(&picture)?;
+        backend.prepare(&Tiling::whole(&plan)?)?;
+        backend.hold_content(0, &picture)?;
         let gradient = gradient(&plan)?;
         let (mut up, mut down, mut both) = (Vec::new(), Vec::new(), Vec::new());
         for repetition in 0..=7 {
             let start = Instant::now();
-            backend.forward(&picture)?;
+            backend.forward(0, &picture)?;
             let middle = start.elapsed().as_secs_f64();
             backend.backward(&gradient)?;
             let end = start.elapsed().as_secs_f64();
@@ -68,12 +68,7 @@ fn plan(size: usize) -> Plan {
     Plan {
         height: size,
         width: size,
-        window: Window {
-            top: 0,
-            left: 0,
-            height: size,
-            width: size,
-        },
+        window: Window::whole(size, size),
         style_layers: layers(&["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
         content_layers: layers(&["conv4_2"]),
         pooling: Pooling::Max,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use candle_core::Tensor;
 use serde::Serialize;
 
-use crate::compute::{self, Backend, MomentsGradient, Plan, StatisticsGradient, Window};
+use crate::compute::{self, Backend, MomentsGradient, Plan, StatisticsGradient, Tiling, Window};
 use crate::memory::Memory;
 use crate::network::{Layer, Network};
 use crate::settings::{Device, Settings, StyleTransfer, manifest};
@@ -86,12 +86,7 @@ fn seconds_per_evaluation(backend: &mut dyn Backend) -> Result<f64> {
     let plan = Plan {
         height: SIDE,
         width: SIDE,
-        window: Window {
-            top: 0,
-            left: 0,
-            height: SIDE,
-            width: SIDE,
-        },
+        window: Window::whole(SIDE, SIDE),
         style_layers: names(&settings.style_layers),
         content_layers: names(&settings.content_layers),
         pooling: settings.pooling,
@@ -101,8 +96,8 @@ fn seconds_per_evaluation(backend: &mut dyn Backend) -> Result<f64> {
     let pixels = 3 * SIDE * SIDE;
     let samples: Vec<f32> = (0..pixels).map(|index| (index % 251) as f32 / 250.0).collect();
     let picture = Tensor::from_vec(samples, (1, 3, SIDE, SIDE), backend.device())?;
-    backend.prepare(&plan)?;
-    backend.hold_content(&picture)?;
+    backend.prepare(&Tiling::whole(&plan)?)?;
+    backend.hold_content(0, &picture)?;
 
     let begun = Instant::now();
     let mut quickest = f64::INFINITY;
@@ -115,7 +110,7 @@ fn seconds_per_evaluation(backend: &mut dyn Backend) -> Result<f64> {
 }
 
 fn evaluate(backend: &mut dyn Backend, picture: &Tensor) -> Result<()> {
-    let statistics = backend.forward(picture)?;
+    let statistics = backend.forward(0, picture)?;
     // The moments serve as their own gradients: what matters is that nothing is zero.
     let moments = statistics.moments.into_iter().map(|regions| {
         let gradients = regions.into_iter().map(|moments| MomentsGradient {

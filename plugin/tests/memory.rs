@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 use pentimento_plugin::compute::cpu::CpuBackend;
-use pentimento_plugin::compute::{Backend, MomentsGradient, Plan, Pooling, StatisticsGradient, Window};
+use pentimento_plugin::compute::{Backend, MomentsGradient, Plan, Pooling, StatisticsGradient, Tiling, Window};
 use pentimento_plugin::network::{Layer, Network};
 
 /// The most bytes that this process has ever had in memory, where the system tells.
@@ -19,12 +19,7 @@ fn plan(side: usize) -> Plan {
     Plan {
         height: side,
         width: side,
-        window: Window {
-            top: 0,
-            left: 0,
-            height: side,
-            width: side,
-        },
+        window: Window::whole(side, side),
         style_layers: layers(&["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
         content_layers: layers(&["conv4_2"]),
         pooling: Pooling::Max,
@@ -36,9 +31,9 @@ fn plan(side: usize) -> Plan {
 fn step(backend: &mut dyn Backend, side: usize) {
     let samples: Vec<f32> = (0..3 * side * side).map(|index| (index % 251) as f32 / 250.0).collect();
     let picture = Tensor::from_vec(samples, (1, 3, side, side), backend.device()).unwrap();
-    backend.prepare(&plan(side)).unwrap();
-    backend.hold_content(&picture).unwrap();
-    let statistics = backend.forward(&picture).unwrap();
+    backend.prepare(&Tiling::whole(&plan(side)).unwrap()).unwrap();
+    backend.hold_content(0, &picture).unwrap();
+    let statistics = backend.forward(0, &picture).unwrap();
     let moments = statistics.moments.into_iter().map(|regions| {
         let gradients = regions.into_iter().map(|moments| MomentsGradient {
             second: moments.second,
@@ -60,7 +55,7 @@ fn the_cpu_backend_takes_what_it_predicts() {
     // The smaller first: the peak never falls.
     for side in [256, 384] {
         let mut backend = CpuBackend::new(network.clone(), 2).unwrap();
-        let predicted = backend.memory(&plan(side)) as f64;
+        let predicted = backend.memory(&Tiling::whole(&plan(side)).unwrap()) as f64;
         step(&mut backend, side);
         let taken = (peak().unwrap() - before) as f64;
         let ratio = predicted / taken;

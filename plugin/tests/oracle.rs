@@ -6,7 +6,7 @@
 use candle_core::{Device, Tensor};
 use pentimento_plugin::compute::candle::CandleBackend;
 use pentimento_plugin::compute::cpu::CpuBackend;
-use pentimento_plugin::compute::{Backend, Plan, Pooling, Window};
+use pentimento_plugin::compute::{Backend, Plan, Pooling, Tiling, Window};
 use pentimento_plugin::network::{Layer, Network};
 use pentimento_plugin::objective::{ContentTerm, Objective, Scaling, StyleLoss, StyleTarget, StyleTerm};
 use safetensors::SafeTensors;
@@ -94,12 +94,7 @@ fn plan(picture: &Tensor, style_layers: Vec<Layer>, content_layers: Vec<Layer>) 
     Plan {
         height,
         width,
-        window: Window {
-            top: 0,
-            left: 0,
-            height,
-            width,
-        },
+        window: Window::whole(height, width),
         style_layers,
         content_layers,
         pooling: Pooling::Max,
@@ -113,12 +108,14 @@ fn agrees_with_float64(backend: &mut dyn Backend) {
     let style_layers: Vec<Layer> = STYLE.iter().map(|(name, _)| name.parse().unwrap()).collect();
     for size in ["sq", "odd"] {
         let [content, style, x] = ["content", "style", "x"].map(|name| fixture.picture(&format!("{size}.{name}")));
-        backend.prepare(&plan(&style, style_layers.clone(), vec![])).unwrap();
-        let targets = backend.forward(&style).unwrap().moments;
         backend
-            .prepare(&plan(&x, style_layers.clone(), vec!["conv4_2".parse().unwrap()]))
+            .prepare(&Tiling::whole(&plan(&style, style_layers.clone(), vec![])).unwrap())
             .unwrap();
-        let energy = backend.hold_content(&content).unwrap()[0];
+        let targets = backend.forward(0, &style).unwrap().moments;
+        backend
+            .prepare(&Tiling::whole(&plan(&x, style_layers.clone(), vec!["conv4_2".parse().unwrap()])).unwrap())
+            .unwrap();
+        let energy = backend.hold_content(0, &content).unwrap()[0].mean_square;
         for (name, scaling) in [
             ("gatys", Scaling::Gatys),
             ("article", Scaling::Article),
@@ -141,7 +138,7 @@ fn agrees_with_float64(backend: &mut dyn Backend) {
                     })
                     .collect(),
             };
-            let statistics = backend.forward(&x).unwrap();
+            let statistics = backend.forward(0, &x).unwrap();
             let figure = |what: &str| fixture.figure(&format!("{size}.{name}.{what}"));
 
             let valued = objective.evaluate(&statistics).unwrap();

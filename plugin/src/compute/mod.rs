@@ -7,10 +7,15 @@
 //!
 //! Pictures cross the seam as tensors `[1, 3, H, W]` of f32: red, green, blue, sRGB-encoded, nominally 0 to 1 (values
 //! outside are taken as they are). Bringing them into the network's input space is the backend's work.
+//!
+//! What a picture's statistics are sums of, its pixels, may be looked at in several parts: a backend is prepared for all
+//! of them, in the memory that the largest takes. How a picture is cut so that the whole comes out again, and what else
+//! it takes, is the business of [`Tiled`]; a picture that is looked at as it is has one part, itself.
 
 pub mod candle;
 pub mod cpu;
 mod open;
+mod tiled;
 
 use candle_core::{Device, Tensor};
 
@@ -18,6 +23,7 @@ use crate::network::Layer;
 use crate::{Error, Result};
 
 pub use open::{Opened, open};
+pub use tiled::{Tiled, Tiling};
 
 /// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +57,16 @@ pub struct Window {
 }
 
 impl Window {
+    /// All of a picture.
+    pub fn whole(height: usize, width: usize) -> Self {
+        Self {
+            top: 0,
+            left: 0,
+            height,
+            width,
+        }
+    }
+
     /// The window on the grid of a layer after `pools` poolings.
     pub fn at_depth(&self, pools: usize) -> Self {
         let (top, left) = (self.top >> pools, self.left >> pools);
@@ -173,8 +189,8 @@ pub struct StatisticsGradient {
 
 /// The network on a device.
 ///
-/// A sequence is `prepare`, then `hold_content` where the plan names content layers, then any number of `forward`
-/// with or without a `backward` after it. The same inputs give the same bits, whatever the number of threads.
+/// A sequence is `prepare`, then `hold_content` of every part where the plan names content layers, then any number of
+/// `forward` with or without a `backward` after it. The same inputs give the same bits, whatever the number of threads.
 pub trait Backend: Send {
     /// Where the tensors that cross the seam live.
     fn device(&self) -> &Device;
@@ -182,19 +198,20 @@ pub trait Backend: Send {
     /// What it is, for people: "CPU, plain".
     fn description(&self) -> String;
 
-    /// The most bytes that a plan will take from `prepare` to the last `backward`, transformed weights included: a
-    /// prediction, made without allocating any of it. Plans need not have passed [`Plan::check`].
-    fn memory(&self, plan: &Plan) -> u64;
+    /// The most bytes that a tiling will take from `prepare` to the last `backward`, transformed weights included: a
+    /// prediction, made without allocating any of it.
+    fn memory(&self, tiling: &Tiling) -> u64;
 
-    /// Makes ready for a plan: sizes, memory, transformed weights. Forgets the content held for an earlier plan.
-    fn prepare(&mut self, plan: &Plan) -> Result<()>;
+    /// Makes ready for the parts of a picture. They share what is remembered between `forward` and `backward`; the
+    /// content's features are held for each. Forgets an earlier picture and its content.
+    fn prepare(&mut self, tiling: &Tiling) -> Result<()>;
 
-    /// Keeps the features of this picture as those that content distances are measured from. Returns the energy
-    /// `mean P^2` of each content layer's features over the window.
-    fn hold_content(&mut self, picture: &Tensor) -> Result<Vec<f64>>;
+    /// Keeps the features of this picture as those that content distances of the part are measured from. Returns the
+    /// distances of each content layer's features over the window from 0: their energies `mean P^2`.
+    fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>>;
 
-    /// The statistics of a picture.
-    fn forward(&mut self, picture: &Tensor) -> Result<Statistics>;
+    /// The statistics of a picture, as the part's plan asks for them.
+    fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics>;
 
     /// The gradient with respect to the picture of the last `forward`, `[1, 3, H, W]`.
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor>;

@@ -8,7 +8,7 @@ use super::memory;
 use super::schedule::{self, Level};
 use crate::Result;
 use crate::canvas::{self, Size};
-use crate::compute::{Backend, Plan};
+use crate::compute::{Backend, Plan, Tiling};
 use crate::network::Layer;
 use crate::settings::{Edges, StyleTransfer};
 
@@ -83,7 +83,7 @@ impl Extent<'_> {
         let needs = |picture: Size, longer: usize, content_layers: &[_]| -> Result<(u64, u64)> {
             let Size { width, height } = padded(fit(picture, longer));
             let margin = self.margin(height, width, &Device::Cpu)?;
-            let network = backend.memory(&self.plan(&margin, content_layers));
+            let network = backend.memory(&Tiling::whole(&self.plan(&margin, content_layers))?);
             Ok((network, memory::pictures(width, height, history(3 * width * height))))
         };
         let (network, pictures) = needs(self.content, longer, &self.settings.content_layers)?;

@@ -7,14 +7,14 @@ use candle_core::Tensor;
 
 use super::margin::Margin;
 use crate::Result;
-use crate::compute::Backend;
+use crate::compute::Tiled;
 use crate::objective::{Objective, variation};
 use crate::optimise::{Evaluation, Problem};
 
 /// A picture of one size being painted.
-pub struct Painting<'a> {
+pub struct Painting<'a, 'b> {
     /// Prepared for the padded picture, with the content held.
-    pub backend: &'a mut dyn Backend,
+    pub network: &'a mut Tiled<'b>,
     /// What the picture's statistics should come to.
     pub objective: Objective,
     /// What lies around the picture.
@@ -23,20 +23,20 @@ pub struct Painting<'a> {
     pub smoothness: f64,
 }
 
-impl Problem for Painting<'_> {
+impl Problem for Painting<'_, '_> {
     fn evaluate(&mut self, picture: &Tensor) -> Result<Evaluation> {
-        let statistics = self.backend.forward(&self.margin.pad(picture)?)?;
-        let valued = self.objective.evaluate(&statistics)?;
-        let gradient = self.margin.fold(&self.backend.backward(&valued.gradient)?)?;
+        let padded = self.margin.pad(picture)?;
+        let (loss, gradient) = self.network.evaluate(&padded, |statistics| {
+            let valued = self.objective.evaluate(statistics)?;
+            Ok((valued.total, valued.gradient))
+        })?;
+        let gradient = self.margin.fold(&gradient)?;
         if self.smoothness == 0.0 {
-            return Ok(Evaluation {
-                loss: valued.total,
-                gradient,
-            });
+            return Ok(Evaluation { loss, gradient });
         }
         let (roughness, slope) = variation::variation(picture)?;
         Ok(Evaluation {
-            loss: valued.total + self.smoothness * roughness,
+            loss: loss + self.smoothness * roughness,
             gradient: (gradient + (slope * self.smoothness)?)?,
         })
     }

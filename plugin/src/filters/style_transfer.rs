@@ -27,7 +27,7 @@ use super::painting::Painting;
 use super::progress::Progress;
 use super::schedule::Level;
 use crate::canvas::{self, Light, Picture, Size};
-use crate::compute::{self, Backend, Moments, Plan};
+use crate::compute::{self, Moments, Plan, Tiled, Tiling};
 use crate::control::{Control, Flow, LogLevel, Outcome};
 use crate::memory::Memory;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
@@ -58,7 +58,7 @@ pub fn render(
         LogLevel::Info,
         &format!("computing on {}", opened.backend.description()),
     );
-    Render::new(content, styles, settings, control).run(&mut *opened.backend)
+    Render::new(content, styles, settings, control).run(&mut Tiled::new(&mut *opened.backend))
 }
 
 /// What a render works on.
@@ -97,15 +97,15 @@ impl<'a> Render<'a> {
         }
     }
 
-    fn run(&self, backend: &mut dyn Backend) -> Result<Rendered> {
+    fn run(&self, network: &mut Tiled) -> Result<Rendered> {
         let Size { width, height } = self.extent.working();
         let working = canvas::resize(self.content, width, height, Light::Linear)?;
         let (working, origin) = canvas::pad_to(&working, Plan::SMALLEST)?;
         let levels = self.extent.levels();
         // A card's memory is not the system's.
-        if let (false, Some(memory)) = (backend.device().is_cuda(), Memory::now()) {
+        if let (false, Some(memory)) = (network.device().is_cuda(), Memory::now()) {
             memory::check((working.width, working.height), memory.available, |longer| {
-                self.extent.bytes(backend, longer)
+                self.extent.bytes(network.backend(), longer)
             })?;
         }
         let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
@@ -120,7 +120,7 @@ impl<'a> Render<'a> {
                 Some(coarser) => canvas::resize(coarser, level.width, level.height, Light::Encoded)?,
                 None => self.start(&picture)?,
             };
-            match self.paint(backend, &picture, &start, level, &mut progress)? {
+            match self.paint(network, &picture, &start, level, &mut progress)? {
                 (_, Flow::Cancel) => return Ok(Rendered::Cancelled),
                 (picture, flow) => {
                     painted = Some(picture);
@@ -141,21 +141,23 @@ impl<'a> Render<'a> {
     /// Paints one level, from `start`: the picture, and whether to go on.
     fn paint(
         &self,
-        backend: &mut dyn Backend,
+        network: &mut Tiled,
         content: &Picture,
         start: &Picture,
         level: &Level,
         progress: &mut Progress,
     ) -> Result<(Picture, Flow)> {
         let seen = self.extent.pixels_seen(level.height, level.width);
-        let targets = match self.look_at_styles(backend, level, progress)? {
+        let targets = match self.look_at_styles(network, level, progress)? {
             Stage::Done(targets) => targets,
             Stage::Interrupted(flow) => return Ok((start.clone(), flow)),
         };
-        let device = backend.device().clone();
+        let device = network.device().clone();
         let margin = self.extent.margin(level.height, level.width, &device)?;
-        backend.prepare(&self.extent.plan(&margin, &self.settings.content_layers))?;
-        let energies = backend.hold_content(&margin.pad(&content.to_tensor(&device)?)?)?;
+        network.prepare(Tiling::whole(
+            &self.extent.plan(&margin, &self.settings.content_layers),
+        )?)?;
+        let energies = network.hold_content(&margin.pad(&content.to_tensor(&device)?)?)?;
         let flow = progress.looked("looking at the canvas", seen);
         if flow != Flow::Continue {
             return Ok((start.clone(), flow));
@@ -163,7 +165,7 @@ impl<'a> Render<'a> {
 
         let smoothness = SMOOTHNESS_UNIT * self.settings.smoothness;
         let mut painting = Painting {
-            backend,
+            network,
             objective: self.objective(targets, &energies)?,
             margin,
             smoothness,
@@ -192,18 +194,18 @@ impl<'a> Render<'a> {
     /// The moments that the styles have at a level's size, blended.
     fn look_at_styles(
         &self,
-        backend: &mut dyn Backend,
+        network: &mut Tiled,
         level: &Level,
         progress: &mut Progress,
     ) -> Result<Stage<Vec<Vec<Moments>>>> {
-        let device = backend.device().clone();
+        let device = network.device().clone();
         let mut statistics = Vec::with_capacity(self.styles.len());
         for (style, share) in self.styles {
             let Size { width, height } = self.extent.style(style.size(), level);
             let (style, _) = canvas::pad_to(&canvas::resize(style, width, height, Light::Linear)?, Plan::SMALLEST)?;
             let margin = self.extent.margin(style.height, style.width, &device)?;
-            backend.prepare(&self.extent.plan(&margin, &[]))?;
-            statistics.push((backend.forward(&margin.pad(&style.to_tensor(&device)?)?)?, *share));
+            network.prepare(Tiling::whole(&self.extent.plan(&margin, &[]))?)?;
+            statistics.push((network.forward(&margin.pad(&style.to_tensor(&device)?)?)?, *share));
             let flow = progress.looked(
                 "looking at the style",
                 self.extent.pixels_seen(level.height, level.width),

@@ -61,6 +61,12 @@ impl Layer {
         TABLE[self.index()].3
     }
 
+    /// How many pixels a feature sees beyond those that it stands for, on each side: one more on its own grid and on
+    /// that of every convolution below.
+    pub fn reach(self) -> usize {
+        Self::ALL[..=self.index()].iter().map(|below| 1 << below.pools()).sum()
+    }
+
     /// Its number among torchvision's `features`, which count convolutions, ReLUs and poolings alike.
     pub fn features(self) -> usize {
         2 * self.index() + self.pools()
@@ -105,6 +111,18 @@ mod tests {
     fn features_are_numbered_as_torchvision_does() {
         let numbers = Layer::ALL.map(Layer::features);
         assert_eq!(numbers, [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28]);
+    }
+
+    #[test]
+    fn features_see_what_the_literature_says() {
+        let seen = |name: &str| {
+            let layer: Layer = name.parse().unwrap();
+            (1 << layer.pools()) + 2 * layer.reach()
+        };
+        let names = [
+            "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4", "conv4_4", "conv5_1",
+        ];
+        assert_eq!(names.map(seen), [3, 5, 10, 14, 24, 48, 116, 156]);
     }
 
     #[test]

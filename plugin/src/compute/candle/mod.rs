@@ -22,7 +22,7 @@ use candle_core::{DType, Device, Tensor};
 
 use self::pooling::Pooled;
 use self::statistics::{Measure, RegionWeights};
-use super::{Backend, Plan, Statistics, StatisticsGradient};
+use super::{Backend, ContentDistance, Plan, Statistics, StatisticsGradient, Tiling};
 use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
@@ -51,15 +51,29 @@ struct Trace {
     pooled: Option<Pooled>,
 }
 
-/// What belongs to one plan.
-struct Prepared {
+impl Trace {
+    fn features(&self) -> Result<&Tensor> {
+        self.features
+            .as_ref()
+            .ok_or_else(|| Error::Internal("a measured layer kept no features".into()))
+    }
+}
+
+/// What belongs to one part.
+struct Part {
     plan: Plan,
     /// The layers to run: up to the deepest one that is measured.
     layers: Vec<Layer>,
     regions: RegionWeights,
     /// The content's features over the window, per content layer, `[C, N]`.
     content: Vec<Tensor>,
-    /// Of the last forward pass; one per layer run.
+}
+
+/// What one forward pass left.
+struct Passed {
+    /// The part that it went over.
+    part: usize,
+    /// One per layer run.
     traces: Vec<Trace>,
 }
 
@@ -69,7 +83,9 @@ pub struct CandleBackend {
     device: Device,
     pool: rayon::ThreadPool,
     kernels: Vec<Kernel>,
-    prepared: Option<Prepared>,
+    /// Empty until they are prepared.
+    parts: Vec<Part>,
+    passed: Option<Passed>,
 }
 
 impl CandleBackend {
@@ -91,7 +107,8 @@ impl CandleBackend {
             device,
             pool,
             kernels,
-            prepared: None,
+            parts: Vec::new(),
+            passed: None,
         })
     }
 }
@@ -121,7 +138,7 @@ fn convolve(input: &Tensor, kernel: &Tensor) -> Result<Tensor> {
     Ok(input.contiguous()?.conv2d(kernel, 1, 1, 1, 1)?)
 }
 
-impl Prepared {
+impl Part {
     fn new(plan: &Plan, device: &Device) -> Result<Self> {
         let deepest = plan.style_layers.iter().chain(&plan.content_layers).max();
         let count = deepest.map_or(0, |layer| layer.index() + 1);
@@ -132,20 +149,42 @@ impl Prepared {
             layers,
             regions,
             content: Vec::new(),
-            traces: Vec::new(),
         })
+    }
+
+    fn measure(&self) -> Measure<'_> {
+        Measure {
+            plan: &self.plan,
+            regions: &self.regions,
+        }
     }
 
     fn measures(&self, layer: Layer) -> bool {
         self.plan.style_layers.contains(&layer) || self.plan.content_layers.contains(&layer)
     }
+
+    /// The derivative of the loss with respect to a measured layer's features, before what flows down from above.
+    fn gradient_at(&self, layer: Layer, features: &Tensor, gradient: &StatisticsGradient) -> Result<Tensor> {
+        let measure = self.measure();
+        let inside = measure.inside(features, layer)?;
+        let mut total = inside.zeros_like()?;
+        if let Some(index) = self.plan.style_layers.iter().position(|&style| style == layer) {
+            total = (total + measure.moments_gradient(&inside, layer, &gradient.moments[index])?)?;
+        }
+        let content = self.plan.content_layers.iter().position(|&content| content == layer);
+        if let (Some(index), false) = (content, gradient.content.is_empty()) {
+            let held = &self.content[index];
+            total = (total + statistics::content_gradient(&inside, held, gradient.content[index])?)?;
+        }
+        measure.spread(&total, features, layer)
+    }
 }
 
 impl CandleBackend {
-    fn prepared(&self) -> Result<&Prepared> {
-        self.prepared
-            .as_ref()
-            .ok_or_else(|| Error::Internal("the backend was not prepared".into()))
+    fn part(&self, part: usize) -> Result<&Part> {
+        self.parts
+            .get(part)
+            .ok_or_else(|| Error::Internal(format!("the backend was not prepared for part {part}")))
     }
 
     /// From a picture to the network's input space.
@@ -174,28 +213,27 @@ impl CandleBackend {
     }
 
     /// Runs the network and keeps what the backward pass needs.
-    fn run(&self, picture: &Tensor) -> Result<Vec<Trace>> {
-        let prepared = self.prepared()?;
+    fn run(&self, part: &Part, picture: &Tensor) -> Result<Vec<Trace>> {
         let (_, channels, height, width) = picture.dims4()?;
-        if (channels, height, width) != (3, prepared.plan.height, prepared.plan.width) {
+        if (channels, height, width) != (3, part.plan.height, part.plan.width) {
             return Err(Error::Internal(format!(
                 "a picture of {channels} x {height} x {width} does not fit the plan for 3 x {} x {}",
-                prepared.plan.height, prepared.plan.width
+                part.plan.height, part.plan.width
             )));
         }
-        let mut traces = Vec::with_capacity(prepared.layers.len());
+        let mut traces = Vec::with_capacity(part.layers.len());
         let mut current = self.normalise(picture)?;
-        for &layer in &prepared.layers {
+        for &layer in &part.layers {
             let pooled = layer
                 .follows_pool()
-                .then(|| Pooled::new(&current, prepared.plan.pooling))
+                .then(|| Pooled::new(&current, part.plan.pooling))
                 .transpose()?;
             let input = pooled.as_ref().map_or(&current, Pooled::output);
             let kernel = &self.kernels[layer.index()];
             let output = convolve(input, &kernel.forward)?.broadcast_add(&kernel.bias)?.relu()?;
             traces.push(Trace {
                 positive: output.gt(0f32)?,
-                features: prepared.measures(layer).then(|| output.clone()),
+                features: part.measures(layer).then(|| output.clone()),
                 pooled,
             });
             current = output;
@@ -203,40 +241,25 @@ impl CandleBackend {
         Ok(traces)
     }
 
-    fn measure(&self, traces: &[Trace]) -> Result<Statistics> {
-        let prepared = self.prepared()?;
-        let measure = Measure {
-            plan: &prepared.plan,
-            regions: &prepared.regions,
-        };
-        let features = |layer: &Layer| {
-            let trace = &traces[layer.index()];
-            measure.inside(
-                trace.features.as_ref().expect("measured layers keep their features"),
-                *layer,
-            )
-        };
-        let moments = prepared.plan.style_layers.iter();
+    fn measure(&self, part: &Part, traces: &[Trace]) -> Result<Statistics> {
+        let measure = part.measure();
+        let features = |layer: &Layer| measure.inside(traces[layer.index()].features()?, *layer);
+        let moments = part.plan.style_layers.iter();
         let moments = moments
             .map(|layer| measure.moments(&features(layer)?, *layer))
             .collect::<Result<_>>()?;
-        let content = prepared.plan.content_layers.iter().zip(&prepared.content);
+        let content = part.plan.content_layers.iter().zip(&part.content);
         let content = content
             .map(|(layer, held)| statistics::content_distance(&features(layer)?, held))
             .collect::<Result<_>>()?;
         Ok(Statistics { moments, content })
     }
 
-    fn pull_back(&self, gradient: &StatisticsGradient) -> Result<Tensor> {
-        let prepared = self.prepared()?;
-        let measure = Measure {
-            plan: &prepared.plan,
-            regions: &prepared.regions,
-        };
+    fn pull_back(&self, part: &Part, traces: &[Trace], gradient: &StatisticsGradient) -> Result<Tensor> {
         let mut flowing: Option<Tensor> = None;
-        for (&layer, trace) in prepared.layers.iter().zip(&prepared.traces).rev() {
+        for (&layer, trace) in part.layers.iter().zip(traces).rev() {
             if let Some(features) = &trace.features {
-                let injected = self.gradient_at(layer, features, &measure, gradient)?;
+                let injected = part.gradient_at(layer, features, gradient)?;
                 flowing = Some(match flowing {
                     Some(from_above) => (from_above + injected)?,
                     None => injected,
@@ -253,37 +276,11 @@ impl CandleBackend {
         match flowing {
             Some(gradient) => self.denormalise_gradient(&gradient),
             None => Ok(Tensor::zeros(
-                (1, 3, prepared.plan.height, prepared.plan.width),
+                (1, 3, part.plan.height, part.plan.width),
                 DType::F32,
                 &self.device,
             )?),
         }
-    }
-
-    /// The derivative of the loss with respect to a measured layer's features, before what flows down from above.
-    fn gradient_at(
-        &self,
-        layer: Layer,
-        features: &Tensor,
-        measure: &Measure,
-        gradient: &StatisticsGradient,
-    ) -> Result<Tensor> {
-        let prepared = self.prepared()?;
-        let inside = measure.inside(features, layer)?;
-        let mut total = inside.zeros_like()?;
-        if let Some(index) = prepared.plan.style_layers.iter().position(|&style| style == layer) {
-            total = (total + measure.moments_gradient(&inside, layer, &gradient.moments[index])?)?;
-        }
-        let content = prepared
-            .plan
-            .content_layers
-            .iter()
-            .position(|&content| content == layer);
-        if let (Some(index), false) = (content, gradient.content.is_empty()) {
-            let held = &prepared.content[index];
-            total = (total + statistics::content_gradient(&inside, held, gradient.content[index])?)?;
-        }
-        measure.spread(&total, features, layer)
     }
 }
 
@@ -300,61 +297,58 @@ impl Backend for CandleBackend {
         }
     }
 
-    fn memory(&self, plan: &Plan) -> u64 {
-        (plan.height * plan.width * BYTES_PER_PIXEL) as u64
+    fn memory(&self, tiling: &Tiling) -> u64 {
+        let largest = tiling.largest();
+        let passing = largest.height * largest.width * BYTES_PER_PIXEL;
+        let held = tiling.parts().iter().flat_map(|part| {
+            part.content_layers.iter().map(|layer| {
+                let window = part.window.at_depth(layer.pools());
+                layer.outputs() * window.height * window.width * size_of::<f32>()
+            })
+        });
+        (passing + held.sum::<usize>()) as u64
     }
 
-    fn prepare(&mut self, plan: &Plan) -> Result<()> {
-        self.prepared = None;
-        plan.check()?;
-        self.prepared = Some(Prepared::new(plan, &self.device)?);
+    fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
+        (self.parts, self.passed) = (Vec::new(), None);
+        let parts = tiling.parts().iter().map(|plan| Part::new(plan, &self.device));
+        self.parts = parts.collect::<Result<_>>()?;
         Ok(())
     }
 
-    fn hold_content(&mut self, picture: &Tensor) -> Result<Vec<f64>> {
-        let traces = self.pool.install(|| self.run(picture))?;
-        let prepared = self.prepared()?;
-        let measure = Measure {
-            plan: &prepared.plan,
-            regions: &prepared.regions,
-        };
-        let mut held = Vec::new();
-        let mut energies = Vec::new();
-        for &layer in &prepared.plan.content_layers {
-            let features = traces[layer.index()]
-                .features
-                .as_ref()
-                .expect("measured layers keep their features");
-            let inside = measure.inside(features, layer)?;
-            energies.push(statistics::energy(&inside)?);
-            held.push(inside);
-        }
-        if let Some(prepared) = &mut self.prepared {
-            prepared.content = held;
-        }
+    fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
+        self.passed = None;
+        let this = self.part(part)?;
+        let (held, energies) = self.pool.install(|| {
+            let traces = self.run(this, picture)?;
+            let layers = this.plan.content_layers.iter();
+            let held = layers.map(|&layer| this.measure().inside(traces[layer.index()].features()?, layer));
+            let held = held.collect::<Result<Vec<_>>>()?;
+            let energies = held.iter().map(statistics::energy).collect::<Result<_>>()?;
+            Ok::<_, Error>((held, energies))
+        })?;
+        self.parts[part].content = held;
         Ok(energies)
     }
 
-    fn forward(&mut self, picture: &Tensor) -> Result<Statistics> {
-        if let Some(prepared) = &mut self.prepared {
-            // Two forward passes' traces need never be held at once.
-            prepared.traces.clear();
-        }
+    fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
+        // Two forward passes' traces need never be held at once.
+        self.passed = None;
+        let this = self.part(part)?;
         let (traces, statistics) = self.pool.install(|| {
-            let traces = self.run(picture)?;
-            let statistics = self.measure(&traces)?;
+            let traces = self.run(this, picture)?;
+            let statistics = self.measure(this, &traces)?;
             Ok::<_, Error>((traces, statistics))
         })?;
-        if let Some(prepared) = &mut self.prepared {
-            prepared.traces = traces;
-        }
+        self.passed = Some(Passed { part, traces });
         Ok(statistics)
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
-        if self.prepared()?.traces.is_empty() {
+        let Some(Passed { part, traces }) = &self.passed else {
             return Err(Error::Internal("backward without a forward pass".into()));
-        }
-        self.pool.install(|| self.pull_back(gradient))
+        };
+        let part = self.part(*part)?;
+        self.pool.install(|| self.pull_back(part, traces, gradient))
     }
 }

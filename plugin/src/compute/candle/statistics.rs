@@ -110,18 +110,18 @@ fn reciprocal(weight: f64) -> f64 {
     if weight > 0.0 { 1.0 / weight } else { 0.0 }
 }
 
-/// `mean F^2` of features `[C, N]`; each row's mean in f32, their mean in f64.
-pub(super) fn energy(features: &Tensor) -> Result<f64> {
+/// How far features `[C, N]` are from 0; each row's mean in f32, their mean in f64.
+pub(super) fn energy(features: &Tensor) -> Result<ContentDistance> {
     let rows = features.sqr()?.mean(1)?.to_vec1::<f32>()?;
-    Ok(rows.iter().copied().map(f64::from).sum::<f64>() / rows.len() as f64)
+    Ok(ContentDistance {
+        mean_square: rows.iter().copied().map(f64::from).sum::<f64>() / rows.len() as f64,
+        elements: features.elem_count() as f64,
+    })
 }
 
 /// How far features `[C, N]` are from those held.
 pub(super) fn content_distance(features: &Tensor, held: &Tensor) -> Result<ContentDistance> {
-    Ok(ContentDistance {
-        mean_square: energy(&(features - held)?)?,
-        elements: features.elem_count() as f64,
-    })
+    energy(&(features - held)?)
 }
 
 /// The gradient at features `[C, N]` from the one of their content distance.

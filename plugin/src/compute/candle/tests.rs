@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use super::pooling::Pooled;
 use super::{CandleBackend, Kernel, convolve};
 use crate::compute::cpu::tests::{NETWORK, check_against_oracle, picture, plan, statistics_gradient, tensor, values};
-use crate::compute::{Backend, MomentsGradient, Plan, Pooling, Statistics, StatisticsGradient, Window};
+use crate::compute::{Backend, MomentsGradient, Plan, Pooling, Statistics, StatisticsGradient, Tiling, Window};
 use crate::network::Layer;
 
 const POOLINGS: [Pooling; 3] = [Pooling::Max, Pooling::Average, Pooling::L2];
@@ -147,10 +147,10 @@ fn the_gradient_is_the_slope_along_any_direction() {
     let mut backend = backend(2);
     for pooling in POOLINGS {
         let plan = regional(pooling);
-        backend.prepare(&plan).unwrap();
-        backend.hold_content(&tensor(&plan, &picture(&plan, 1))).unwrap();
+        backend.prepare(&Tiling::whole(&plan).unwrap()).unwrap();
+        backend.hold_content(0, &tensor(&plan, &picture(&plan, 1))).unwrap();
         let canvas = tensor(&plan, &picture(&plan, 2));
-        let statistics = backend.forward(&canvas).unwrap();
+        let statistics = backend.forward(0, &canvas).unwrap();
         let slopes = statistics_gradient(&plan, &statistics);
         let gradient = backend.backward(&slopes).unwrap();
         let length = dot(&gradient, &gradient).sqrt();
@@ -160,7 +160,7 @@ fn the_gradient_is_the_slope_along_any_direction() {
             let along = ((&gradient / length).unwrap() + (noise / noise_length).unwrap()).unwrap();
             let mut at = |step: f64| {
                 let moved = (&canvas + (&along * step).unwrap()).unwrap();
-                weigh(&backend.forward(&moved).unwrap(), &slopes)
+                weigh(&backend.forward(0, &moved).unwrap(), &slopes)
             };
             let step = 0.01;
             let (slope, promised) = ((at(step) - at(-step)) / (2.0 * step), dot(&gradient, &along));
@@ -177,9 +177,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let plan = regional(Pooling::L2);
     let results = [1, 3].map(|threads| {
         let mut backend = backend(threads);
-        backend.prepare(&plan).unwrap();
-        backend.hold_content(&tensor(&plan, &picture(&plan, 1))).unwrap();
-        let statistics = backend.forward(&tensor(&plan, &picture(&plan, 2))).unwrap();
+        backend.prepare(&Tiling::whole(&plan).unwrap()).unwrap();
+        backend.hold_content(0, &tensor(&plan, &picture(&plan, 1))).unwrap();
+        let statistics = backend.forward(0, &tensor(&plan, &picture(&plan, 2))).unwrap();
         let gradient = backend.backward(&statistics_gradient(&plan, &statistics)).unwrap();
         let moments = statistics.moments.iter().flatten();
         let moments = moments.flat_map(|moments| [values(&moments.second), values(&moments.mean)].concat());

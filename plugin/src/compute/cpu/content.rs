@@ -7,26 +7,32 @@ use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, WIDTH};
 use super::moments::runs;
 use super::workers::{Task, Workers};
-use crate::compute::Window;
+use crate::compute::{ContentDistance, Window};
 
 /// Pixels of one block of channels whose squares are summed in f32.
 const CHUNK: usize = 1024;
 
 /// Copies a layer's features inside a window, block by block in reading order.
-pub fn hold(grid: Grid, window: Window, features: &[Lanes], held: &mut [Lanes]) {
+pub fn hold(grid: Grid, window: Window, features: &[Lanes]) -> Vec<Lanes> {
     let pixels = window.height * window.width;
-    for (features, held) in features.chunks_exact(grid.pixels()).zip(held.chunks_exact_mut(pixels)) {
-        let mut place = 0;
+    let blocks = features.chunks_exact(grid.pixels());
+    let mut held = Vec::with_capacity(blocks.len() * pixels);
+    for features in blocks {
         for (start, length) in runs(grid, window, 0..pixels) {
-            held[place..place + length].copy_from_slice(&features[start..start + length]);
-            place += length;
+            held.extend_from_slice(&features[start..start + length]);
         }
     }
+    held
 }
 
-/// The mean of the squares of the differences between a layer's features inside a window and the held ones, or of the
-/// features themselves where none are held.
-pub fn mean_square(workers: &Workers, grid: Grid, window: Window, features: &[Lanes], held: Option<&[Lanes]>) -> f64 {
+/// How far a layer's features inside a window are from the held ones, or from 0 where none are held.
+pub fn distance(
+    workers: &Workers,
+    grid: Grid,
+    window: Window,
+    features: &[Lanes],
+    held: Option<&[Lanes]>,
+) -> ContentDistance {
     let pixels = window.height * window.width;
     let blocks = features.len() / grid.pixels();
     let mut sums = vec![0.0; blocks * pixels.div_ceil(CHUNK)];
@@ -39,7 +45,11 @@ pub fn mean_square(workers: &Workers, grid: Grid, window: Window, features: &[La
         sums: Disjoint::new(&mut sums),
     };
     workers.run(pieces, &task);
-    sums.iter().sum::<f64>() / (blocks * pixels * WIDTH).max(1) as f64
+    let elements = (blocks * pixels * WIDTH) as f64;
+    ContentDistance {
+        mean_square: sums.iter().sum::<f64>() / elements.max(1.0),
+        elements,
+    }
 }
 
 /// Each piece is a chunk of pixels of one block of channels.

@@ -59,7 +59,7 @@ impl FirstLayer {
         CHANNELS * (grid.height + 2) * (grid.width + 2)
     }
 
-    /// Brings a picture `[3][H][W]` into the network's space, inside a border that stays 0.
+    /// Brings a picture `[3][H][W]` into the network's space, inside a border of 0.
     pub fn normalise(&self, grid: Grid, picture: &[f32], input: &mut [f32]) {
         let Normalisation {
             channels,
@@ -68,8 +68,12 @@ impl FirstLayer {
         } = self.normalisation;
         let stride = grid.width + 2;
         for (channel, plane) in input.chunks_exact_mut((grid.height + 2) * stride).enumerate() {
+            let (above, below) = (0..stride, (grid.height + 1) * stride..plane.len());
+            plane[above].fill(0.0);
+            plane[below].fill(0.0);
             let samples = picture[channels[channel] * grid.pixels()..][..grid.pixels()].chunks_exact(grid.width);
             for (row, samples) in plane[stride..].chunks_exact_mut(stride).zip(samples) {
+                (row[0], row[grid.width + 1]) = (0.0, 0.0);
                 for (value, sample) in row[1..].iter_mut().zip(samples) {
                     *value = (sample * 255.0 - mean[channel]) / deviation[channel];
                 }

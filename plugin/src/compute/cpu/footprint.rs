@@ -1,54 +1,65 @@
-//! The memory that a plan will take, without taking it.
-//!
-//! All maps grow with the picture's pixels, so a small arena tells what a large one will be: nothing about the layout is
-//! said twice.
+//! The memory that plans will take, without taking it.
 
-use super::arena::Arena;
+use super::first::FirstLayer;
+use super::lanes::Lanes;
 use super::model::KEPT;
 use super::moments::Sums;
+use super::outline::{Outline, buffers};
 use super::winograd::{Variant, Weights};
-use crate::compute::{Plan, Window};
+use crate::compute::{Plan, Tiling};
 
-/// The side of the small arena, a multiple of 16: nothing is lost by rounding, and a large picture loses next to nothing.
-const SIDE: usize = 64;
 /// What each thread needs for the transformed tiles of its block, at most.
 const SCRATCH: usize = 20 << 20;
 /// Bytes per pixel of the pictures that go in and come out, and of copies on their way.
 const PICTURES: usize = 4 * 3 * size_of::<f32>();
 
-/// The peak in bytes of a forward and a backward pass on so many threads, transformed weights included.
-pub fn bytes(plan: &Plan, threads: usize) -> u64 {
-    let small = Plan {
-        height: SIDE,
-        width: SIDE,
-        window: Window {
-            top: 0,
-            left: 0,
-            height: SIDE,
-            width: SIDE,
-        },
-        regions: None,
-        ..plan.clone()
-    };
-    let arena = Arena::new(&small, Vec::new());
-    let pixels = plan.height * plan.width;
-    let maps = (arena.bytes() as f64 * pixels as f64 / (SIDE * SIDE) as f64) as usize;
-    // As they come, and once more on each coarser grid: a third more.
-    let regions = plan
-        .regions
-        .as_ref()
-        .map_or(0, |regions| regions.elem_count() * 4 * 7 / 3);
+/// The arena of a plan, but for what is small, in bytes.
+pub fn arena(plan: &Plan) -> usize {
+    let layers = Outline::of(plan);
+    let kept = layers.iter().map(|layer| {
+        let lanes = layer.features() + layer.roots();
+        let bits = (layer.positive() + layer.choices()) * size_of::<u16>() + layer.choices() * size_of::<u32>();
+        lanes * size_of::<Lanes>() + bits
+    });
+    let passing = buffers(&layers).map(|length| length * size_of::<Lanes>());
+    let input = FirstLayer::input_len(layers[0].grid) * size_of::<f32>();
+    kept.chain(passing).sum::<usize>() + input
+}
 
-    let transformed = |above: usize| {
-        let layer = arena.layers[above].layer;
-        Weights::bytes(Variant::F4, layer.inputs(), layer.outputs())
+/// The content's features that parts hold, in bytes.
+pub fn content(parts: &[Plan]) -> usize {
+    let features = |part: &Plan| {
+        let layers = part.content_layers.iter().map(|layer| {
+            let window = part.window.at_depth(layer.pools());
+            layer.outputs() * window.height * window.width
+        });
+        layers.sum::<usize>() * size_of::<f32>()
     };
-    let sums = plan.style_layers.iter().map(|layer| {
-        let window = plan.window.at_depth(layer.pools());
+    parts.iter().map(features).sum()
+}
+
+/// The peak in bytes of forward and backward passes on so many threads, transformed weights included.
+pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
+    let largest = tiling.largest();
+    let maps = arena(&largest) + content(tiling.parts());
+    // As they come, and once more on each coarser grid: a third more.
+    let regions = |part: &Plan| {
+        let weights = part.regions.as_ref();
+        weights.map_or(0, |weights| weights.elem_count() * size_of::<f32>() * 7 / 3)
+    };
+    let regions: usize = tiling.parts().iter().map(regions).sum();
+    let sums = largest.style_layers.iter().map(|layer| {
+        let window = largest.window.at_depth(layer.pools());
         Sums::bytes(layer.outputs(), window.height * window.width)
     });
-    let both_ways: usize = (1..arena.layers.len()).map(|layer| 2 * transformed(layer)).sum();
-    let passing = (1..arena.layers.len()).map(transformed).max().unwrap_or(0);
+
+    let transformed = Outline::of(&largest)
+        .into_iter()
+        .skip(1)
+        .map(|Outline { layer, .. }| Weights::bytes(Variant::F4, layer.inputs(), layer.outputs()));
+    let both_ways = 2 * transformed.clone().sum::<usize>();
+    let passing = transformed.max().unwrap_or(0);
     let weights = both_ways.min(KEPT.saturating_sub(maps) + passing);
-    (maps + regions + sums.sum::<usize>() + weights + threads * SCRATCH + PICTURES * pixels) as u64
+    let pictures = PICTURES * largest.height * largest.width;
+    (maps + regions + sums.sum::<usize>() + weights + threads * SCRATCH + pictures) as u64
 }

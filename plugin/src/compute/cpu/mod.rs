@@ -14,7 +14,8 @@
 //! - [`maps`] and [`pool`], what is fused into a convolution on either side;
 //! - [`first`], for conv1_1;
 //! - [`moments`], [`content`], [`injection`], statistics and what they say to the features;
-//! - [`arena`], [`footprint`], [`model`] and [`pass`], memory, weights, and once up and down the network.
+//! - [`outline`], [`arena`] and [`footprint`], memory: what a plan takes, taking it, and telling of it;
+//! - [`part`], [`model`] and [`pass`], parts of pictures, weights, and once up and down the network.
 //!
 //! Results depend neither on the number of threads nor on which of them did what.
 
@@ -35,7 +36,9 @@ mod maps;
 mod model;
 mod moments;
 #[cfg(test)]
-mod oracle;
+pub(in crate::compute) mod oracle;
+mod outline;
+mod part;
 mod pass;
 mod pool;
 mod product;
@@ -53,8 +56,10 @@ use self::arena::Arena;
 pub use self::instructions::InstructionSet;
 use self::model::Model;
 use self::moments::Region;
+use self::outline::Outline;
+use self::part::Part;
 use self::workers::Workers;
-use super::{Backend, ContentDistance, Moments, Plan, Statistics, StatisticsGradient};
+use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling};
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -65,13 +70,12 @@ pub struct CpuBackend {
     prepared: Option<Prepared>,
 }
 
-/// A plan and what has happened since it was made.
+/// Plans and what has happened since they were made.
 struct Prepared {
-    plan: Plan,
+    parts: Vec<Part>,
     arena: Arena,
-    holds_content: bool,
-    /// Whether the arena holds what a `forward` left, for `backward`.
-    went_forward: bool,
+    /// The part whose `forward` left in the arena what `backward` needs.
+    went_forward: Option<usize>,
 }
 
 impl CpuBackend {
@@ -95,12 +99,22 @@ impl CpuBackend {
         })
     }
 
-    fn forward_pass(&mut self, picture: &Tensor) -> Result<&mut Prepared> {
+    fn forward_pass(&mut self, part: usize, picture: &Tensor) -> Result<&mut Prepared> {
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let samples = samples(picture, &prepared.plan)?;
-        prepared.went_forward = false;
-        let pooling = prepared.plan.pooling;
-        pass::forward(&self.workers, &mut self.model, &mut prepared.arena, pooling, &samples);
+        let plan = match prepared.parts.get(part) {
+            Some(part) => &part.plan,
+            None => return Err(Error::Internal(format!("the backend was not prepared for part {part}"))),
+        };
+        let samples = values(picture, &[1, 3, plan.height, plan.width])?;
+        prepared.went_forward = None;
+        prepared.arena.lay_out(plan);
+        pass::forward(
+            &self.workers,
+            &mut self.model,
+            &mut prepared.arena,
+            plan.pooling,
+            &samples,
+        );
         Ok(prepared)
     }
 }
@@ -119,65 +133,65 @@ impl Backend for CpuBackend {
         )
     }
 
-    fn memory(&self, plan: &Plan) -> u64 {
-        footprint::bytes(plan, self.workers.threads())
+    fn memory(&self, tiling: &Tiling) -> u64 {
+        footprint::bytes(tiling, self.workers.threads())
     }
 
-    fn prepare(&mut self, plan: &Plan) -> Result<()> {
-        plan.check()?;
-        let regions = match &plan.regions {
-            None => Vec::new(),
-            Some(regions) => region_weights(regions, plan)?,
-        };
+    fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
+        let largest = tiling.largest();
+        let bytes = footprint::arena(&largest) + footprint::content(tiling.parts());
+        let rows = self.workers.instructions().rows();
         // The old arena goes before the new one comes.
         self.prepared = None;
-        let arena = Arena::new(plan, regions);
-        let rows = self.workers.instructions().rows();
-        self.model.weights.plan(&arena.layers, rows, arena.bytes());
+        self.model.weights.plan(&Outline::of(tiling.plan()), rows, bytes);
         self.prepared = Some(Prepared {
-            plan: plan.clone(),
-            arena,
-            holds_content: false,
-            went_forward: false,
+            parts: tiling.parts().iter().map(Part::new).collect::<Result<_>>()?,
+            arena: Arena::new(&largest),
+            went_forward: None,
         });
         Ok(())
     }
 
-    fn hold_content(&mut self, picture: &Tensor) -> Result<Vec<f64>> {
-        self.forward_pass(picture)?;
-        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let mut energies = Vec::new();
-        for memory in &mut prepared.arena.layers {
-            let Some(tap) = &mut memory.tap else { continue };
-            let Some(held) = &mut tap.content else { continue };
-            content::hold(memory.grid, tap.window, &memory.features, held);
-            energies.push(content::mean_square(
+    fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
+        self.forward_pass(part, picture)?;
+        let Prepared { parts, arena, .. } = self.prepared.as_mut().ok_or_else(unprepared)?;
+        let (mut held, mut energies) = (Vec::new(), Vec::new());
+        for memory in &arena.layers {
+            let Outline { grid, tap, .. } = memory.outline;
+            let Some(tap) = tap.filter(|tap| tap.is_content) else {
+                continue;
+            };
+            held.push(content::hold(grid, tap.window, &memory.features));
+            energies.push(content::distance(
                 &self.workers,
-                memory.grid,
+                grid,
                 tap.window,
                 &memory.features,
                 None,
             ));
         }
-        prepared.holds_content = true;
+        parts[part].content = Some(held);
         Ok(energies)
     }
 
-    fn forward(&mut self, picture: &Tensor) -> Result<Statistics> {
-        self.forward_pass(picture)?;
+    fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
+        self.forward_pass(part, picture)?;
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
+        let this = &prepared.parts[part];
         let mut statistics = Statistics {
             moments: Vec::new(),
             content: Vec::new(),
         };
+        let mut held = this.content.iter().flatten();
         for memory in &mut prepared.arena.layers {
-            let Some(tap) = &mut memory.tap else { continue };
-            if let Some(style) = &mut tap.style {
-                let regions = &prepared.arena.regions[memory.layer.pools()];
+            let Outline { layer, grid, tap, .. } = memory.outline;
+            let Some(tap) = tap else { continue };
+            if let Some(style) = &mut memory.style {
+                let regions = &this.regions[layer.pools()];
                 let mut moments = Vec::new();
-                for (region, &weight) in style.weights.iter().enumerate() {
+                for (region, &weight) in this.weights[layer.pools()].iter().enumerate() {
                     let region = Region {
-                        grid: memory.grid,
+                        grid,
                         window: tap.window,
                         features: &memory.features,
                         weights: regions.get(region).map(Vec::as_slice),
@@ -192,61 +206,60 @@ impl Backend for CpuBackend {
                 }
                 statistics.moments.push(moments);
             }
-            if let (Some(held), true) = (&tap.content, prepared.holds_content) {
-                let window = tap.window;
-                statistics.content.push(ContentDistance {
-                    mean_square: content::mean_square(&self.workers, memory.grid, window, &memory.features, Some(held)),
-                    elements: (memory.layer.outputs() * window.height * window.width) as f64,
-                });
+            if tap.is_content
+                && let Some(held) = held.next()
+            {
+                let features = &memory.features;
+                statistics
+                    .content
+                    .push(content::distance(&self.workers, grid, tap.window, features, Some(held)));
             }
         }
-        prepared.went_forward = true;
+        prepared.went_forward = Some(part);
         Ok(statistics)
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        if !prepared.went_forward {
+        let Some(part) = prepared.went_forward else {
             return Err(Error::Internal("backward without a forward pass".into()));
-        }
-        let Prepared {
-            plan,
-            arena,
-            holds_content,
-            ..
-        } = prepared;
-        let held = if *holds_content { plan.content_layers.len() } else { 0 };
+        };
+        let (part, arena) = (&prepared.parts[part], &mut prepared.arena);
+        let plan = &part.plan;
+        let held = part.content.as_ref().map_or(0, Vec::len);
         if gradient.moments.len() != plan.style_layers.len() || gradient.content.len() != held {
             return Err(Error::Internal(
                 "the gradient does not have the layers of the plan's statistics".into(),
             ));
         }
-        let mut style_gradients = gradient.moments.iter();
-        let mut content_gradients = gradient.content.iter();
-        let mut content = vec![0f32; arena.layers.len()];
-        for (memory, factor) in arena.layers.iter_mut().zip(&mut content) {
-            let channels = memory.layer.outputs();
-            let Some(tap) = &mut memory.tap else { continue };
-            if let Some(style) = &mut tap.style {
-                let regions = style_gradients.next().map_or(&[][..], Vec::as_slice);
-                if regions.len() != style.factors.len() {
-                    return Err(Error::Internal("the gradient does not have the plan's regions".into()));
-                }
-                for ((factor, weight), region) in style.factors.iter_mut().zip(&style.weights).zip(regions) {
-                    let second = values(&region.second, &[channels, channels])?;
-                    let mean = values(&region.mean, &[channels])?;
-                    factor.set(&second, &mean, *weight);
-                }
+        let style = arena
+            .layers
+            .iter_mut()
+            .filter_map(|memory| Some((memory.outline.layer, memory.style.as_mut()?)));
+        for ((layer, style), regions) in style.zip(&gradient.moments) {
+            let channels = layer.outputs();
+            if regions.len() != style.factors.len() {
+                return Err(Error::Internal("the gradient does not have the plan's regions".into()));
             }
-            if tap.content.is_some()
-                && let Some(derivative) = content_gradients.next()
-            {
-                let elements = (channels * tap.window.height * tap.window.width).max(1);
-                *factor = (2.0 * derivative / elements as f64) as f32;
+            let weights = &part.weights[layer.pools()];
+            for ((factor, &weight), region) in style.factors.iter_mut().zip(weights).zip(regions) {
+                let second = values(&region.second, &[channels, channels])?;
+                let mean = values(&region.mean, &[channels])?;
+                factor.set(&second, &mean, weight);
             }
         }
+        let content = plan
+            .content_layers
+            .iter()
+            .zip(&gradient.content)
+            .map(|(layer, derivative)| {
+                let window = plan.window.at_depth(layer.pools());
+                let elements = (layer.outputs() * window.height * window.width).max(1);
+                (2.0 * derivative / elements as f64) as f32
+            });
+        let content: Vec<f32> = content.collect();
         let mut picture = vec![0f32; 3 * plan.height * plan.width];
-        pass::backward(&self.workers, &mut self.model, arena, &content, &mut picture);
+        pass::backward(&self.workers, &mut self.model, arena, part, &content, &mut picture);
         Ok(Tensor::from_vec(
             picture,
             (1, 3, plan.height, plan.width),
@@ -257,24 +270,6 @@ impl Backend for CpuBackend {
 
 fn unprepared() -> Error {
     Error::Internal("the backend was not prepared".into())
-}
-
-/// The weights of a plan's regions, `[region][H * W]`.
-fn region_weights(regions: &Tensor, plan: &Plan) -> Result<Vec<Vec<f32>>> {
-    let count = regions.dim(0)?;
-    let weights = values(regions, &[count, plan.height, plan.width])?;
-    if count == 0 || weights.iter().any(|weight| !(weight.is_finite() && *weight >= 0.0)) {
-        return Err(Error::Internal("regions have weights of 0 or more, and finite".into()));
-    }
-    Ok(weights
-        .chunks_exact(plan.height * plan.width)
-        .map(<[f32]>::to_vec)
-        .collect())
-}
-
-/// The samples of a picture.
-fn samples(picture: &Tensor, plan: &Plan) -> Result<Vec<f32>> {
-    values(picture, &[1, 3, plan.height, plan.width])
 }
 
 /// The values of a tensor that must have this shape and be f32.

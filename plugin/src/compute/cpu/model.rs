@@ -8,9 +8,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::arena::LayerMemory;
 use super::first::FirstLayer;
 use super::lanes::{Lanes, WIDTH};
+use super::outline::Outline;
 use super::winograd::{Direction, Kernels, Variant, Weights};
 use super::workers::Workers;
 use crate::network::{Convolution, Layer, Network};
@@ -67,13 +67,13 @@ pub struct TransformedWeights {
 }
 
 impl TransformedWeights {
-    /// Chooses variants for a plan's layers, and which of them to keep beside so many bytes of other memory.
-    pub fn plan(&mut self, layers: &[LayerMemory], rows: usize, bytes: usize) {
+    /// Chooses variants for a picture's layers, and which of them to keep beside so many bytes of other memory. The
+    /// picture's parts go by the same: so their features come out as the whole picture's do, to the bit.
+    pub fn plan(&mut self, layers: &[Outline], rows: usize, bytes: usize) {
         let mut room = KEPT.saturating_sub(bytes);
         let mut kept = HashMap::new();
         // The topmost are the largest, and cost the most for the fewest pixels.
-        for memory in layers.iter().skip(1).rev() {
-            let (layer, grid) = (memory.layer, memory.grid);
+        for &Outline { layer, grid, .. } in layers.iter().skip(1).rev() {
             let variant = Variant::choose(grid, layer.inputs(), layer.outputs(), rows);
             self.variants[layer.index()] = variant;
             let bytes = Weights::bytes(variant, layer.inputs(), layer.outputs());

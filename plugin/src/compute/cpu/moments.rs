@@ -40,6 +40,10 @@ pub struct Region<'a> {
 }
 
 impl Region<'_> {
+    fn pixels(&self) -> usize {
+        self.window.height * self.window.width
+    }
+
     fn blocks(&self) -> usize {
         self.features.len() / self.grid.pixels()
     }
@@ -71,16 +75,14 @@ struct Total {
 /// The sums of one layer's features, and the memory that they are made in.
 pub struct Sums {
     channels: usize,
-    ranges: usize,
     /// `[range][band]`.
     totals: Vec<Mutex<Total>>,
 }
 
 impl Sums {
-    /// Room for the sums over so many pixels of so many channels, a multiple of 64.
+    /// Room for the sums over up to so many pixels of so many channels, a multiple of 64.
     pub fn new(channels: usize, pixels: usize) -> Self {
-        let ranges = Self::ranges(pixels);
-        let totals = (0..ranges * (channels / BAND)).map(|_| {
+        let totals = (0..Self::ranges(pixels) * (channels / BAND)).map(|_| {
             Mutex::new(Total {
                 second: vec![0.0; BAND * channels],
                 mean: vec![0.0; BAND],
@@ -88,7 +90,6 @@ impl Sums {
         });
         Self {
             channels,
-            ranges,
             totals: totals.collect(),
         }
     }
@@ -104,11 +105,17 @@ impl Sums {
 
     /// Sums over a region: `sum w F F^T`, `[C, C]`, and `sum w F`, `[C]`, each divided by `weight`.
     pub fn over(&mut self, workers: &Workers, region: Region, weight: f64) -> (Vec<f32>, Vec<f32>) {
-        let task = Accumulation { region, sums: self };
-        workers.run(self.totals.len(), &task);
+        let ranges = Self::ranges(region.pixels());
+        let pieces = ranges * (self.channels / BAND);
+        let task = Accumulation {
+            region,
+            ranges,
+            sums: self,
+        };
+        workers.run(pieces, &task);
         let mut second = vec![0f64; self.channels * self.channels];
         let mut mean = vec![0f64; self.channels];
-        for (piece, total) in self.totals.iter_mut().enumerate() {
+        for (piece, total) in self.totals[..pieces].iter_mut().enumerate() {
             let first = piece % (self.channels / BAND) * BAND;
             let total = total.get_mut().unwrap_or_else(PoisonError::into_inner);
             for (sum, value) in mean[first..].iter_mut().zip(&total.mean) {
@@ -138,6 +145,7 @@ impl Sums {
 /// Each piece is one range of pixels and one band of channels.
 struct Accumulation<'a> {
     region: Region<'a>,
+    ranges: usize,
     sums: &'a Sums,
 }
 
@@ -192,7 +200,7 @@ impl Task for Accumulation<'_> {
 
     #[inline(always)]
     fn run<I: Instructions>(&self, piece: usize, scratch: &mut [Lanes]) {
-        let Self { region, sums } = self;
+        let Self { region, ranges, sums } = self;
         let mut total = sums.totals[piece].lock().unwrap_or_else(PoisonError::into_inner);
         let Total { second, mean } = &mut *total;
         second.fill(0.0);
@@ -200,8 +208,8 @@ impl Task for Accumulation<'_> {
         let bands = sums.channels / BAND;
         let (range, first) = (piece / bands, piece % bands * (BAND / WIDTH));
         let packed = &mut scratch[..(region.blocks() - first) * CHUNK];
-        let pixels = region.window.height * region.window.width;
-        let share = pixels.div_ceil(sums.ranges);
+        let pixels = region.pixels();
+        let share = pixels.div_ceil(*ranges);
         let range = range * share..pixels.min((range + 1) * share);
         for start in range.clone().step_by(CHUNK) {
             let chunk = start..range.end.min(start + CHUNK);

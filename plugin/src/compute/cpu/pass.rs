@@ -12,6 +12,8 @@ use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes};
 use super::maps::{Activation, Gate, Gradient, Source, Stored};
 use super::model::Model;
+use super::outline::Outline;
+use super::part::Part;
 use super::pool::{PoolGradient, Pooled, Spread};
 use super::winograd::{Direction, convolve};
 use super::workers::{Task, Workers};
@@ -19,14 +21,14 @@ use crate::compute::Pooling;
 
 /// Runs a picture `[3][H][W]` up to the highest tapped layer.
 pub fn forward(workers: &Workers, model: &mut Model, arena: &mut Arena, pooling: Pooling, picture: &[f32]) {
-    let grid = arena.layers[0].grid;
+    let grid = arena.layers[0].outline.grid;
     model.first.normalise(grid, picture, &mut arena.input);
     for index in 0..arena.layers.len() {
         let (below, above) = arena.layers.split_at_mut(index);
         let this = &mut above[0];
         let [even, odd] = &mut arena.buffers;
         let (written, read) = if index % 2 == 0 { (even, odd) } else { (odd, even) };
-        let (layer, grid) = (this.layer, this.grid);
+        let Outline { layer, grid, .. } = this.outline;
         let sink = activation(this, &model.biases[index], pooling, written);
         match below.last() {
             None => model.first.forward(workers, grid, &arena.input, &sink),
@@ -47,13 +49,13 @@ fn activation<'a>(
     buffer: &'a mut [Lanes],
 ) -> Activation<'a> {
     let keeps_features = !memory.features.is_empty();
-    let is_pooled = memory.pool.is_some();
-    let (features, pooled) = match &mut memory.pool {
-        Some(pool) => {
+    let Outline { grid, pooled, .. } = memory.outline;
+    let (features, pooled) = match memory.pool.as_mut().zip(pooled) {
+        Some((pool, grid)) => {
             let keeps_roots = !pool.roots.is_empty();
             let pooled = Pooled {
                 pooling,
-                grid: pool.grid,
+                grid,
                 values: Disjoint::new(if keeps_roots { &mut pool.roots } else { buffer }),
                 choices: shared(&mut pool.choices),
                 positive: shared(&mut pool.positive),
@@ -63,9 +65,9 @@ fn activation<'a>(
         None if keeps_features => (shared(&mut memory.features), None),
         None => (Some(Disjoint::new(buffer)), None),
     };
-    debug_assert!(is_pooled || features.is_some());
+    debug_assert!(pooled.is_some() || features.is_some());
     Activation {
-        grid: memory.grid,
+        grid,
         bias,
         features,
         positive: shared(&mut memory.positive),
@@ -78,48 +80,47 @@ fn shared<T: Copy>(values: &mut [T]) -> Option<Disjoint<'_, T>> {
     (!values.is_empty()).then(|| Disjoint::new(values))
 }
 
-/// Brings the gradient down to the picture. The factors of every style tap are set; `content` holds for each layer the
-/// factor of its content difference, 0 where there is none.
-pub fn backward(workers: &Workers, model: &mut Model, arena: &mut Arena, content: &[f32], picture: &mut [f32]) {
+/// Brings the gradient down to the picture of a part. The factors of every style layer are set; `content` holds the
+/// factor of each content layer's difference.
+pub fn backward(
+    workers: &Workers,
+    model: &mut Model,
+    arena: &mut Arena,
+    part: &Part,
+    content: &[f32],
+    picture: &mut [f32],
+) {
     let top = arena.layers.len() - 1;
     let mut buffer = top % 2;
-    arena.buffers[buffer][..arena.layers[top].len()].fill(Lanes::ZERO);
-    inject(workers, arena, top, content[top], buffer);
+    arena.buffers[buffer][..arena.layers[top].outline.len()].fill(Lanes::ZERO);
+    inject(workers, arena, top, part, content, buffer);
     for index in (1..=top).rev() {
         let (this, below) = (&arena.layers[index], &arena.layers[index - 1]);
-        let weights = model.weights.get(workers, this.layer, Direction::Backward);
+        let Outline { layer, grid, .. } = this.outline;
+        let weights = model.weights.get(workers, layer, Direction::Backward);
         let (read, written) = read_and_written(&mut arena.buffers, buffer);
         let sink = Gradient {
-            grid: this.grid,
+            grid,
             gate: gate(below),
             values: Disjoint::new(written),
         };
         match pool_gradient(this, read) {
             // A layer that unpools was written out by the step before.
-            Some(source) if !this.unpools() => convolve(workers, weights, this.grid, &source, &sink),
-            _ => convolve(
-                workers,
-                weights,
-                this.grid,
-                &Stored {
-                    grid: this.grid,
-                    values: read,
-                },
-                &sink,
-            ),
+            Some(source) if !this.outline.unpools() => convolve(workers, weights, grid, &source, &sink),
+            _ => convolve(workers, weights, grid, &Stored { grid, values: read }, &sink),
         }
         buffer = 1 - buffer;
-        if below.unpools() {
+        if below.outline.unpools() {
             let (read, written) = read_and_written(&mut arena.buffers, buffer);
             if let Some(source) = pool_gradient(below, read) {
-                let length = below.len();
-                unpool(workers, &source, below.grid, &mut written[..length]);
+                let length = below.outline.len();
+                unpool(workers, &source, below.outline.grid, &mut written[..length]);
             }
             buffer = 1 - buffer;
         }
-        inject(workers, arena, index - 1, content[index - 1], buffer);
+        inject(workers, arena, index - 1, part, content, buffer);
     }
-    let grid = arena.layers[0].grid;
+    let grid = arena.layers[0].outline.grid;
     model.first.backward(workers, grid, &arena.buffers[buffer], picture);
 }
 
@@ -150,31 +151,35 @@ fn pool_gradient<'a>(memory: &'a LayerMemory, pooled: &'a [Lanes]) -> Option<Poo
         Spread::Even(&memory.positive)
     };
     Some(PoolGradient {
-        grid: memory.grid,
+        grid: memory.outline.grid,
         pooled,
         spread,
     })
 }
 
 /// Adds what a layer's statistics say to the gradient at that layer.
-fn inject(workers: &Workers, arena: &mut Arena, index: usize, content: f32, buffer: usize) {
+fn inject(workers: &Workers, arena: &mut Arena, index: usize, part: &Part, content: &[f32], buffer: usize) {
     let memory = &arena.layers[index];
-    let Some(tap) = &memory.tap else { return };
-    let regions = &arena.regions[memory.layer.pools()];
-    let moments = tap.style.iter().flat_map(|style| {
+    let Outline { layer, grid, tap, .. } = memory.outline;
+    let Some(tap) = tap else { return };
+    let regions = &part.regions[layer.pools()];
+    let moments = memory.style.iter().flat_map(|style| {
         style.factors.iter().enumerate().map(|(region, factor)| {
             let weights = regions.get(region).map(Vec::as_slice);
             (factor, weights)
         })
     });
+    let held = part.plan.content_layers.iter().position(|&held| held == layer);
     let injection = Injection {
-        grid: memory.grid,
+        grid,
         window: tap.window,
         features: &memory.features,
         moments: moments.collect(),
-        content: tap.content.as_ref().map(|held| (held.as_slice(), content)),
+        content: held
+            .zip(part.content.as_ref())
+            .map(|(index, held)| (held[index].as_slice(), content[index])),
     };
-    injection.add_to(workers, &mut arena.buffers[buffer][..memory.len()]);
+    injection.add_to(workers, &mut arena.buffers[buffer][..memory.outline.len()]);
 }
 
 /// Writes out a gradient that is otherwise made where it is read.

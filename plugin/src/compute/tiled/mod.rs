@@ -1,0 +1,284 @@
+//! Pictures of any size in bounded memory: tile by tile, with the statistics and the gradient of the whole.
+//!
+//! The network sees a bounded neighbourhood of each pixel, and statistics are sums over pixels. So the features of a
+//! part of the picture come out right where the network sees a halo around it ([`tiling`]), and what the tiles' statistics
+//! sum to is what the whole picture's would have been. The derivatives of a loss with respect to those sums are needed
+//! before any gradient can be taken, so there are two passes:
+//!
+//! 1. forward over all tiles; their statistics are added up, and the loss is asked for its derivatives;
+//! 2. forward over each tile again, as its features were not kept, and backward with the derivatives of its own
+//!    statistics. Each gives a gradient to the pixels of its halo, too: where tiles overlap, gradients add.
+//!
+//! With `W` the weight of the pixels behind a moment and `t` a tile, `M = sum_t W_t M_t / W`, so the derivative with
+//! respect to `M_t` is `W_t / W` of that with respect to `M`; likewise for content distances and their elements.
+//!
+//! Nothing is approximated. What differs from the whole picture's own passes is rounding.
+
+#[cfg(test)]
+mod tests;
+mod tiling;
+
+use candle_core::{Device, Tensor};
+
+pub use self::tiling::Tiling;
+use super::{Backend, ContentDistance, Moments, MomentsGradient, Statistics, StatisticsGradient, Window};
+use crate::{Error, Result};
+
+/// A backend that looks at pictures in tiles.
+pub struct Tiled<'a> {
+    backend: &'a mut dyn Backend,
+    tiling: Option<Tiling>,
+}
+
+impl<'a> Tiled<'a> {
+    /// Not prepared for any picture yet.
+    pub fn new(backend: &'a mut dyn Backend) -> Self {
+        Self { backend, tiling: None }
+    }
+
+    /// Where pictures and statistics live.
+    pub fn device(&self) -> &Device {
+        self.backend.device()
+    }
+
+    /// What looks at the tiles.
+    pub fn backend(&self) -> &dyn Backend {
+        self.backend
+    }
+
+    /// Makes ready for pictures that are cut like this.
+    pub fn prepare(&mut self, tiling: Tiling) -> Result<()> {
+        self.tiling = None;
+        self.backend.prepare(&tiling)?;
+        self.tiling = Some(tiling);
+        Ok(())
+    }
+
+    /// Keeps the features of this picture as those that content distances are measured from. Returns the energy
+    /// `mean P^2` of each content layer's features over the window.
+    pub fn hold_content(&mut self, picture: &Tensor) -> Result<Vec<f64>> {
+        let (backend, tiling) = self.prepared()?;
+        let mut sum = Sum::default();
+        for (part, seen) in tiling.boxes().iter().enumerate() {
+            sum.add_content(&backend.hold_content(part, &cut_out(picture, *seen)?)?);
+        }
+        Ok(sum.content().into_iter().map(|energy| energy.mean_square).collect())
+    }
+
+    /// The statistics of a picture.
+    pub fn forward(&mut self, picture: &Tensor) -> Result<Statistics> {
+        Ok(self.forward_tiles(picture)?.1)
+    }
+
+    /// The statistics of a picture, and of each tile but the first what its own weigh.
+    fn forward_tiles(&mut self, picture: &Tensor) -> Result<(Vec<Shares>, Statistics)> {
+        let (backend, tiling) = self.prepared()?;
+        if let [seen] = tiling.boxes()[..] {
+            let statistics = backend.forward(0, &cut_out(picture, seen)?)?;
+            return Ok((Vec::new(), statistics));
+        }
+        let (mut sum, mut weights) = (Sum::default(), Vec::new());
+        for (part, seen) in tiling.boxes().iter().enumerate() {
+            let statistics = backend.forward(part, &cut_out(picture, *seen)?)?;
+            sum.add(&statistics)?;
+            weights.push(Shares::weights(&statistics));
+        }
+        let device = backend.device().clone();
+        Ok((weights, sum.statistics(&device)?))
+    }
+
+    /// What `ask` makes of a picture's statistics, and the gradient `[1, 3, H, W]` of that whose derivatives with respect
+    /// to the statistics it gives.
+    pub fn evaluate<T>(
+        &mut self,
+        picture: &Tensor,
+        ask: impl FnOnce(&Statistics) -> Result<(T, StatisticsGradient)>,
+    ) -> Result<(T, Tensor)> {
+        let (weights, statistics) = self.forward_tiles(picture)?;
+        let (answer, gradient) = ask(&statistics)?;
+        let (backend, tiling) = self.prepared()?;
+        if tiling.parts().len() == 1 {
+            return Ok((answer, backend.backward(&gradient)?));
+        }
+        let whole = Shares::weights(&statistics);
+        let (height, width) = (tiling.plan().height, tiling.plan().width);
+        let mut sum = vec![0f32; 3 * height * width];
+        // The last tile was the last to be looked at.
+        for (part, (seen, weights)) in tiling.boxes().iter().zip(&weights).enumerate().rev() {
+            if part + 1 < tiling.parts().len() {
+                backend.forward(part, &cut_out(picture, *seen)?)?;
+            }
+            let gradient = backend.backward(&weights.of(&whole).scale(&gradient)?)?;
+            add_box(&gradient, *seen, (height, width), &mut sum)?;
+        }
+        let gradient = Tensor::from_vec(sum, (1, 3, height, width), &Device::Cpu)?;
+        Ok((answer, gradient.to_device(backend.device())?))
+    }
+
+    fn prepared(&mut self) -> Result<(&mut dyn Backend, &Tiling)> {
+        match &self.tiling {
+            Some(tiling) => Ok((self.backend, tiling)),
+            None => Err(Error::Internal("no picture was prepared for".into())),
+        }
+    }
+}
+
+/// What a box sees of a picture.
+fn cut_out(picture: &Tensor, seen: Window) -> Result<Tensor> {
+    let rows = picture.narrow(2, seen.top, seen.height)?;
+    Ok(rows.narrow(3, seen.left, seen.width)?.contiguous()?)
+}
+
+/// Adds the gradient of a box `[1, 3, h, w]` to that of the whole picture, `[3][H][W]`.
+fn add_box(gradient: &Tensor, seen: Window, (height, width): (usize, usize), sum: &mut [f32]) -> Result<()> {
+    let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
+    let planes = sum.chunks_exact_mut(height * width);
+    for (plane, gradient) in planes.zip(gradient.chunks_exact(seen.height * seen.width)) {
+        let rows = plane.chunks_exact_mut(width).skip(seen.top);
+        for (row, gradient) in rows.zip(gradient.chunks_exact(seen.width)) {
+            for (sum, value) in row[seen.left..].iter_mut().zip(gradient) {
+                *sum += value;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The statistics of tiles, added up in f64.
+#[derive(Default)]
+struct Sum {
+    /// `[style layer][region]`.
+    moments: Vec<Vec<MomentsSum>>,
+    /// `[content layer]`: squares and elements.
+    content: Vec<(f64, f64)>,
+}
+
+/// `sum w F F^T`, `sum w F` and `sum w`.
+struct MomentsSum {
+    second: Vec<f64>,
+    mean: Vec<f64>,
+    weight: f64,
+}
+
+impl MomentsSum {
+    fn new(moments: &Moments) -> Self {
+        Self {
+            second: vec![0.0; moments.second.elem_count()],
+            mean: vec![0.0; moments.mean.elem_count()],
+            weight: 0.0,
+        }
+    }
+
+    fn add(&mut self, moments: &Moments) -> Result<()> {
+        let sums = [(&mut self.second, &moments.second), (&mut self.mean, &moments.mean)];
+        for (sums, means) in sums {
+            let means = means.flatten_all()?.to_vec1::<f32>()?;
+            for (sum, mean) in sums.iter_mut().zip(means) {
+                *sum += moments.weight * f64::from(mean);
+            }
+        }
+        self.weight += moments.weight;
+        Ok(())
+    }
+
+    fn moments(&self, device: &Device) -> Result<Moments> {
+        let scale = if self.weight > 0.0 { self.weight.recip() } else { 0.0 };
+        let means = |sums: &[f64]| sums.iter().map(|sum| (sum * scale) as f32).collect();
+        let channels = self.mean.len();
+        Ok(Moments {
+            second: Tensor::from_vec(means(&self.second), (channels, channels), device)?,
+            mean: Tensor::from_vec::<_, f32>(means(&self.mean), channels, device)?,
+            weight: self.weight,
+        })
+    }
+}
+
+impl Sum {
+    fn add(&mut self, statistics: &Statistics) -> Result<()> {
+        if self.moments.is_empty() {
+            let regions = statistics.moments.iter();
+            let sums = regions.map(|regions| regions.iter().map(MomentsSum::new).collect());
+            self.moments = sums.collect();
+        }
+        let moments = statistics.moments.iter().flatten();
+        for (sum, moments) in self.moments.iter_mut().flatten().zip(moments) {
+            sum.add(moments)?;
+        }
+        self.add_content(&statistics.content);
+        Ok(())
+    }
+
+    fn add_content(&mut self, distances: &[ContentDistance]) {
+        self.content.resize(distances.len(), (0.0, 0.0));
+        for ((squares, elements), distance) in self.content.iter_mut().zip(distances) {
+            *squares += distance.mean_square * distance.elements;
+            *elements += distance.elements;
+        }
+    }
+
+    fn content(&self) -> Vec<ContentDistance> {
+        let distance = |&(squares, elements): &(f64, f64)| ContentDistance {
+            mean_square: squares / elements.max(1.0),
+            elements,
+        };
+        self.content.iter().map(distance).collect()
+    }
+
+    fn statistics(&self, device: &Device) -> Result<Statistics> {
+        let layer = |regions: &Vec<MomentsSum>| regions.iter().map(|sum| sum.moments(device)).collect();
+        Ok(Statistics {
+            moments: self.moments.iter().map(layer).collect::<Result<_>>()?,
+            content: self.content(),
+        })
+    }
+}
+
+/// What statistics weigh, in pixels and elements, or in shares of the whole.
+struct Shares {
+    /// `[style layer][region]`.
+    moments: Vec<Vec<f64>>,
+    /// `[content layer]`.
+    content: Vec<f64>,
+}
+
+impl Shares {
+    fn weights(statistics: &Statistics) -> Self {
+        let regions = statistics.moments.iter();
+        Self {
+            moments: regions
+                .map(|regions| regions.iter().map(|moments| moments.weight).collect())
+                .collect(),
+            content: statistics.content.iter().map(|distance| distance.elements).collect(),
+        }
+    }
+
+    /// These weights as shares of the whole's.
+    fn of(&self, whole: &Self) -> Self {
+        let share = |(part, whole): (&f64, &f64)| if *whole > 0.0 { part / whole } else { 0.0 };
+        let regions = self.moments.iter().zip(&whole.moments);
+        Self {
+            moments: regions
+                .map(|(part, whole)| part.iter().zip(whole).map(share).collect())
+                .collect(),
+            content: self.content.iter().zip(&whole.content).map(share).collect(),
+        }
+    }
+
+    /// The derivatives with respect to a tile's statistics from those with respect to the whole's.
+    fn scale(&self, gradient: &StatisticsGradient) -> Result<StatisticsGradient> {
+        let region = |(gradient, share): (&MomentsGradient, &f64)| {
+            Ok(MomentsGradient {
+                second: (&gradient.second * *share)?,
+                mean: (&gradient.mean * *share)?,
+            })
+        };
+        let layers = gradient.moments.iter().zip(&self.moments);
+        let content = gradient.content.iter().zip(&self.content);
+        Ok(StatisticsGradient {
+            moments: layers
+                .map(|(gradients, shares)| gradients.iter().zip(shares).map(region).collect())
+                .collect::<Result<_>>()?,
+            content: content.map(|(gradient, share)| gradient * share).collect(),
+        })
+    }
+}
