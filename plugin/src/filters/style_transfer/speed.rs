@@ -23,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Render, Stage};
 use crate::Result;
 use crate::canvas::{Light, Picture, resize};
-use crate::compute::{Backend, Statistics};
+use crate::compute::{Backend, Statistics, Tiled};
 use crate::control::{Control, Flow, LogLevel, Report};
 use crate::filters::progress::{FORWARD, Progress};
 use crate::filters::schedule::Level;
@@ -171,7 +171,7 @@ impl Taken {
         let content = pattern(side, 0)?;
         let render = Render::new(&content, &styles, settings, &stopwatch);
         let begun = Instant::now();
-        render.run(backend)?;
+        render.run(&mut Tiled::new(backend))?;
         Ok(Self {
             pixels: render.extent.pixels_seen(side, side),
             step: stopwatch.quickest.get().unwrap_or(0.0),
@@ -221,7 +221,7 @@ fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f6
         steps: 1,
     };
     let mut progress = Progress::new(&stopwatch, &[level], 1, |_| 1.0);
-    let Stage::Done(moments) = render.look_at_styles(backend, &level, &mut progress)? else {
+    let Stage::Done(moments) = render.look_at_styles(&mut Tiled::new(backend), &level, &mut progress)? else {
         return Ok((0.0, 0.0));
     };
     let begun = Instant::now();
