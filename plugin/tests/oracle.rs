@@ -2,17 +2,26 @@
 //!
 //! `fixtures/gatys_f64.safetensors` holds, for a square and an odd size, content, style and a picture in the network's
 //! own space (blue, green, red, 0 to 255), and in four normalisations the losses and their gradients.
+//! `fixtures/article.safetensors` holds a run of the article's method from that content to that style, and
+//! `fixtures/article.py` makes it.
+
+use std::cell::RefCell;
 
 use candle_core::{Device, Tensor};
+use pentimento_plugin::canvas::Picture;
 use pentimento_plugin::compute::candle::CandleBackend;
 use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::{Backend, Plan, Pooling, Tiling, Window};
+use pentimento_plugin::control::{Control, Flow, LogLevel, Report};
+use pentimento_plugin::filters::{Rendered, style_transfer};
 use pentimento_plugin::network::{Layer, Network};
 use pentimento_plugin::objective::{ContentTerm, Objective, Scaling, StyleLoss, StyleTarget, StyleTerm};
+use pentimento_plugin::settings::{Settings, manifest};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Metadata, TensorView};
 
 const FIXTURE: &[u8] = include_bytes!("fixtures/gatys_f64.safetensors");
+const ARTICLE: &[u8] = include_bytes!("fixtures/article.safetensors");
 const STYLE: [(&str, f64); 5] = [
     ("conv1_1", 1.0),
     ("conv2_1", 0.75),
@@ -178,4 +187,74 @@ fn the_plain_backend_agrees_with_float64() {
 #[test]
 fn the_cpu_backend_agrees_with_float64() {
     agrees_with_float64(&mut CpuBackend::new(Network::embedded().unwrap(), 0).unwrap());
+}
+
+/// Keeps the losses of all steps.
+#[derive(Default)]
+struct Losses(RefCell<Vec<f64>>);
+
+impl Control for Losses {
+    fn report(&self, report: &Report) -> Flow {
+        self.0.borrow_mut().extend(report.loss);
+        Flow::Continue
+    }
+
+    fn wants_preview(&self) -> bool {
+        false
+    }
+
+    fn log(&self, _: LogLevel, _: &str) {}
+}
+
+/// Every step's loss to 1e-4, and the picture after the last to 0.1 of 255 in the mean, of which rounding to 8 bits is
+/// 0.29: f32 is not f64, and where there is next to no gradient, Adam, which goes by its sign at first, makes whole steps
+/// of 0.17 of what rounding says.
+#[test]
+fn the_article_s_run_is_reproduced() {
+    let (fixture, run) = (Fixture::open(), SafeTensors::deserialize(ARTICLE).unwrap());
+    let losses = run.tensor("losses").unwrap();
+    let losses = losses.data().chunks_exact(8);
+    let losses: Vec<f64> = losses
+        .map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    let picture = |name: &str| Picture::from_tensor(&fixture.picture(name)).unwrap();
+
+    let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
+    settings.set_text("preset", "article").unwrap();
+    // A hundredth is a step.
+    settings
+        .set_text("quality", &(losses.len() as f64 / 100.0).to_string())
+        .unwrap();
+    let found = Losses::default();
+    let styles = [(picture("sq.style"), 1.0)];
+    let rendered =
+        style_transfer::render(&picture("sq.content"), &styles, &settings.resolve().unwrap(), &found).unwrap();
+    let Rendered::Picture(painted, _) = rendered else {
+        panic!("nobody cancelled");
+    };
+
+    let found = found.0.into_inner();
+    assert_eq!(found.len(), losses.len());
+    for (step, (found, expected)) in found.into_iter().zip(losses).enumerate() {
+        assert!(relative(found, expected) < 1e-4, "step {step}: {found} for {expected}");
+    }
+    let expected = run.tensor("picture").unwrap();
+    let expected: Vec<f32> = expected
+        .data()
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    let plane = painted.width * painted.height;
+    let mut squares = 0.0;
+    // Blue, green and red less their means.
+    for (channel, mean) in [123.68, 116.779, 103.939].into_iter().enumerate() {
+        for pixel in 0..plane {
+            let expected = (expected[(2 - channel) * plane + pixel] + mean).clamp(0.0, 255.0);
+            let apart = f64::from(painted.samples[channel * plane + pixel] * 255.0 - expected);
+            assert!(apart.abs() < 2.0, "channel {channel}, pixel {pixel}: {apart} of 255");
+            squares += apart * apart;
+        }
+    }
+    let apart = (squares / (3 * plane) as f64).sqrt();
+    assert!(apart < 0.1, "{apart} of 255");
 }

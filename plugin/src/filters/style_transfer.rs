@@ -10,8 +10,7 @@
 //! - The picture is painted small first and then ever larger (Gatys et al. 2017; [`super::schedule`]).
 //! - The style loss is the Wasserstein distance, layer by layer relative to the style ([`crate::objective::style`]).
 //! - Borders are continued outward ([`super::margin`]).
-//! - L-BFGS in place of Adam. Either keeps the pixels in gamut, and Adam's iterates are averaged, with that preset too
-//!   ([`crate::optimise`]).
+//! - L-BFGS, which keeps the pixels in gamut at every step, in place of plain Adam ([`crate::optimise`]).
 
 mod estimate;
 mod speed;
@@ -255,7 +254,16 @@ impl<'a> Render<'a> {
                     },
                 )?)
             }
-            settings::Optimiser::Adam => Box::new(Adam::new(start, AdamOptions::default())?),
+            settings::Optimiser::Adam => Box::new(Adam::new(
+                start,
+                AdamOptions {
+                    learning_rate: self.settings.learning_rate,
+                    ..AdamOptions::default()
+                },
+            )?),
+            settings::Optimiser::PlainAdam => {
+                Box::new(Adam::new(start, AdamOptions::plain(self.settings.learning_rate))?)
+            }
         })
     }
 

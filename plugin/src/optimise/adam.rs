@@ -1,4 +1,7 @@
-//! Adam (Kingma and Ba 2015) by candle-nn, projected onto the box after every step, with averaged iterates.
+//! Adam (Kingma and Ba 2015) by candle-nn: projected onto the box after every step, with averaged iterates, or plain.
+//!
+//! [`AdamOptions::plain`] is Adam as the programs run it that the article tells of: pixels go where they like, the last
+//! iterate is the picture, and only what becomes of it is brought into gamut. It is there to reproduce them.
 //!
 //! candle-nn's `AdamW` with weight decay 0 is Adam. It takes gradients out of a `GradStore`, as candle's tape leaves
 //! them there; ours come out of the network by hand and are put in directly. They are divided by the root mean square of
@@ -24,12 +27,25 @@ pub struct AdamOptions {
     pub beta1: f64,
     /// The decay of the second moment.
     pub beta2: f64,
-    /// The decay of the average of the iterates, 0 or more and below 1; `None` shows the best iterate instead.
-    pub average: Option<f64>,
+    /// What is shown.
+    pub shown: Shown,
+    /// Whether pixels are kept within 0 and 1 at every step.
+    pub projected: bool,
     /// Converged when the lowest loss fell by less than this, relative to itself, ...
     pub tolerance: f64,
     /// ... over this many steps.
     pub window: usize,
+}
+
+/// Which picture an [`Adam`] shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Shown {
+    /// The average of the iterates, with this decay, 0 or more and below 1.
+    Average(f64),
+    /// The iterate with the lowest loss.
+    Best,
+    /// The last iterate.
+    Last,
 }
 
 impl Default for AdamOptions {
@@ -38,9 +54,31 @@ impl Default for AdamOptions {
             learning_rate: 0.02,
             beta1: 0.9,
             beta2: 0.99,
-            average: Some(0.99),
+            shown: Shown::Average(0.99),
+            projected: true,
             tolerance: 1e-5,
             window: 100,
+        }
+    }
+}
+
+impl AdamOptions {
+    /// Adam as it stands in the paper and in PyTorch, which ends when its steps do.
+    pub fn plain(learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            beta2: 0.999,
+            shown: Shown::Last,
+            projected: false,
+            tolerance: f64::NEG_INFINITY,
+            ..Self::default()
+        }
+    }
+
+    fn average(&self) -> Option<Average> {
+        match self.shown {
+            Shown::Average(decay) => Some(Average::new(decay)),
+            Shown::Best | Shown::Last => None,
         }
     }
 }
@@ -84,7 +122,7 @@ impl Adam {
             x,
             unit: None,
             first_loss: None,
-            average: options.average.map(Average::new),
+            average: options.average(),
             plateau: Plateau::new(options.window, options.tolerance),
             evaluations: 0,
             failures: 0,
@@ -104,14 +142,19 @@ impl Adam {
         Ok(AdamW::new(vec![pixels.clone()], params)?)
     }
 
-    /// Goes against the gradient and back into the box.
+    /// Goes against the gradient, and back into the box where that is wanted.
     fn descend(&mut self, gradient: &Tensor, rms: f64) -> Result<()> {
         let unit = *self.unit.get_or_insert(if rms > 0.0 { 1.0 / rms } else { 1.0 });
         let mut gradients = GradStore::default();
         gradients.insert(&self.pixels, vector::scale(unit, gradient)?);
         self.adam.step(&gradients)?;
-        self.x = vector::project(self.pixels.as_tensor())?;
-        self.pixels.set(&self.x)?;
+        if self.options.projected {
+            self.x = vector::project(self.pixels.as_tensor())?;
+            self.pixels.set(&self.x)?;
+        } else {
+            // A copy: the variable's own memory changes with the next step.
+            self.x = self.pixels.as_tensor().copy()?;
+        }
         if let Some(average) = &mut self.average {
             average.update(&self.x)?;
         }
@@ -128,7 +171,7 @@ impl Adam {
         self.x = self.best.0.clone();
         self.pixels.set(&self.x)?;
         self.adam = Self::fresh(&self.pixels, &self.options, 0.5 * self.adam.learning_rate())?;
-        self.average = self.options.average.map(Average::new);
+        self.average = self.options.average();
         Ok(())
     }
 }
@@ -173,6 +216,7 @@ impl Optimiser for Adam {
         match (&self.average, self.ended) {
             (_, Some(Ending::Diverged)) => &self.best.0,
             (Some(average), _) => average.mean().unwrap_or(&self.x),
+            (None, _) if self.options.shown == Shown::Last => &self.x,
             (None, _) => &self.best.0,
         }
     }

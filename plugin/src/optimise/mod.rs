@@ -7,10 +7,11 @@
 //! an error out of the evaluation among them, finds the optimiser sound: nothing changes before the evaluation returned.
 //!
 //! Every point that is evaluated or shown lies in the box `0 <= x <= 1`. Clipping only at the end would throw most of
-//! the work away: unconstrained, a good part of the pixels wanders out of gamut.
+//! the work away: unconstrained, a good part of the pixels wanders out of gamut. (The one exception is
+//! [`AdamOptions::plain`], which is there to reproduce programs that do so.)
 //!
 //! - [`Lbfgs`]: few, good steps; a projected quasi-Newton method with a line search of its own.
-//! - [`Adam`]: many, steady steps; candle-nn's Adam, projected, with averaged iterates.
+//! - [`Adam`]: many, steady steps; candle-nn's Adam, projected, with averaged iterates, or plain.
 //!
 //! ```text
 //! while evaluations are left {
@@ -40,7 +41,7 @@ use candle_core::Tensor;
 
 use crate::Result;
 
-pub use adam::{Adam, AdamOptions};
+pub use adam::{Adam, AdamOptions, Shown};
 pub use history::{Identity, Metric};
 pub use lbfgs::{Lbfgs, LbfgsOptions};
 

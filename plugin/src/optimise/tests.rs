@@ -4,7 +4,9 @@ use candle_core::{Device, Tensor};
 use rayon::ThreadPoolBuilder;
 
 use super::problems::{Fault, Faulty, Miniature, Quadratic, Rosenbrock, random};
-use super::{Adam, AdamOptions, Ending, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Problem, Step, vector};
+use super::{
+    Adam, AdamOptions, Ending, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Problem, Shown, Step, vector,
+};
 use crate::Result;
 
 /// Options under which only the number of evaluations ends a run.
@@ -148,7 +150,7 @@ fn adam_comes_near_the_minimum_and_its_average_nearer() {
     let quadratic = Quadratic::new(500, 10.0);
     let solution = quadratic.solution();
     let options = AdamOptions {
-        average: Some(0.9),
+        shown: Shown::Average(0.9),
         ..AdamOptions::default()
     };
     let mut adam = Adam::new(&grey(500), options).unwrap();
@@ -156,6 +158,40 @@ fn adam_comes_near_the_minimum_and_its_average_nearer() {
     for (x, expected) in values(adam.picture()).iter().zip(solution) {
         assert!((x - expected).abs() < 0.01, "{x} for {expected}");
     }
+}
+
+/// Adam as Kingma and Ba's algorithm 1 has it, in f64.
+fn textbook_adam(quadratic: &Quadratic, start: f64, learning_rate: f64, steps: i32) -> Vec<f64> {
+    let descend = |pixel: usize| {
+        let (mut x, mut first, mut second) = (start, 0.0, 0.0);
+        for step in 1..=steps {
+            let gradient = f64::from(quadratic.curvature[pixel]) * (x - f64::from(quadratic.minimum[pixel]));
+            first = 0.9 * first + 0.1 * gradient;
+            second = 0.999 * second + 0.001 * gradient * gradient;
+            let unbiased = second / (1.0 - 0.999f64.powi(step));
+            x -= learning_rate * first / (1.0 - 0.9f64.powi(step)) / (unbiased.sqrt() + 1e-12);
+        }
+        x
+    };
+    (0..quadratic.minimum.len()).map(descend).collect()
+}
+
+#[test]
+fn plain_adam_is_the_textbook_s_and_leaves_the_box() {
+    let quadratic = || Quadratic {
+        curvature: vec![1.0, 3.0, 0.5],
+        minimum: vec![1.5, 0.4, -0.3],
+    };
+    let mut adam = Adam::new(&grey(3), AdamOptions::plain(0.02)).unwrap();
+    let mut problem = Faulty::new(quadratic(), |_| None);
+    for steps in [1, 60] {
+        while run(&mut adam, &mut problem, 1, f64::NEG_INFINITY)[0].evaluations < steps {}
+        let expected = textbook_adam(&quadratic(), 0.5, 0.02, steps as i32);
+        for (found, expected) in values(adam.picture()).iter().zip(&expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} for {expected}");
+        }
+    }
+    assert!(values(adam.picture())[0] > 1.1, "{:?}", values(adam.picture()));
 }
 
 #[test]
@@ -251,7 +287,7 @@ fn nothing_but_faults_is_a_divergence_that_keeps_the_start() {
 fn an_explosion_makes_adam_fall_back() {
     let options = AdamOptions {
         learning_rate: 0.02,
-        average: None,
+        shown: Shown::Best,
         ..AdamOptions::default()
     };
     // Steep walls around the start: 0.02 is far too much.

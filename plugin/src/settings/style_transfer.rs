@@ -46,6 +46,8 @@ pub struct StyleTransfer {
     pub edges: Edges,
     /// How the pixels are moved.
     pub optimiser: Optimiser,
+    /// About how far either Adam moves a sample at a step, of a range of 1; above 0.
+    pub learning_rate: f64,
     /// Whether to paint coarse to fine.
     pub pyramid: bool,
     /// The longer side at which to paint, in pixels; 0 is the canvas's own.
@@ -86,8 +88,10 @@ pub enum Edges {
 pub enum Optimiser {
     /// Few, good steps.
     Lbfgs,
-    /// Many, steady steps.
+    /// Many, steady steps; averaged, and in gamut throughout.
     Adam,
+    /// The same as the article's program has it: neither averaged nor kept in gamut.
+    PlainAdam,
 }
 
 /// The manifest's names for [`Pooling`].

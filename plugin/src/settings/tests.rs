@@ -41,7 +41,7 @@ fn every_preset_resolves() {
     let article = resolve(&[("preset", "article")]);
     assert_eq!(article.loss, StyleLoss::Gram);
     assert_eq!(article.scaling, Scaling::Article);
-    assert_eq!(article.optimiser, Optimiser::Adam);
+    assert_eq!(article.optimiser, Optimiser::PlainAdam);
     assert_eq!(article.edges, Edges::Zero);
     assert!(!article.pyramid);
     let layers: Vec<_> = article

@@ -124,7 +124,7 @@ impl Speed {
             eigen,
             pair: match settings.optimiser {
                 settings::Optimiser::Lbfgs => pair(backend.device())?,
-                settings::Optimiser::Adam => 0.0,
+                settings::Optimiser::Adam | settings::Optimiser::PlainAdam => 0.0,
             },
         };
         // What is left of the two when all that has a name is taken off.
