@@ -28,4 +28,4 @@ pub use pad::{Origin, crop, pad_to};
 pub use picture::{Picture, Size};
 pub use raster::{Layout, Raster, RasterMut};
 pub use read::Canvas;
-pub use resample::{Light, fit, resize};
+pub use resample::{Light, fit, resize, resize_tensor};

@@ -4,6 +4,7 @@
 //! a new pixel covers and fine patterns do not alias. Averages are true to what the eye sees from afar when they are
 //! taken of light, not of encoded samples: a fine black and white weave is seen as sRGB 188, not 128.
 
+use candle_core::Tensor;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::F32;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
@@ -30,35 +31,64 @@ pub fn resize(picture: &Picture, width: usize, height: usize, light: Light) -> R
     if (width, height) == (picture.width, picture.height) {
         return Ok(picture.clone());
     }
-    let failed = |reason: String| {
-        Error::Internal(format!(
-            "resizing {} x {} to {width} x {height}: {reason}",
-            picture.width, picture.height
-        ))
+    let (from, to) = ((picture.width, picture.height), (width, height));
+    let samples = match light {
+        Light::Linear => resample(&picture.samples, from, to, decode, encode)?,
+        Light::Encoded => resample(
+            &picture.samples,
+            from,
+            to,
+            |sample| sample,
+            |sample| sample.clamp(0.0, 1.0),
+        )?,
     };
+    Picture::new(width, height, samples)
+}
+
+/// A tensor `[1, 3, H, W]` of any values at another size, on its device: linear in it, unlike [`resize`], which keeps
+/// samples within their range.
+///
+/// # Errors
+/// As [`resize`].
+pub fn resize_tensor(tensor: &Tensor, width: usize, height: usize) -> Result<Tensor> {
+    let (_, channels, from_height, from_width) = tensor.dims4()?;
+    let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+    let values = resample(
+        &values,
+        (from_width, from_height),
+        (width, height),
+        |value| value,
+        |value| value,
+    )?;
+    Ok(Tensor::from_vec(values, (1, channels, height, width), tensor.device())?)
+}
+
+/// Planes of `from` (width, height) at the size `to`; values go through `before` and `after`.
+fn resample(
+    values: &[f32],
+    from: (usize, usize),
+    to: (usize, usize),
+    before: impl Fn(f32) -> f32,
+    after: impl Fn(f32) -> f32,
+) -> Result<Vec<f32>> {
+    let failed = |reason: String| Error::Internal(format!("resizing {from:?} to {to:?}: {reason}"));
     let side = |side: usize| u32::try_from(side).map_err(|error| failed(error.to_string()));
-    let (from_width, from_height) = (side(picture.width)?, side(picture.height)?);
-    let (to_width, to_height) = (side(width)?, side(height)?);
+    let (from_width, from_height) = (side(from.0)?, side(from.1)?);
+    let (to_width, to_height) = (side(to.0)?, side(to.1)?);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     let mut resizer = Resizer::new();
 
-    let mut samples = Vec::with_capacity(3 * width * height);
-    for plane in picture.samples.chunks_exact(picture.width * picture.height) {
-        let source: Vec<F32> = plane
-            .iter()
-            .map(|&sample| F32::new(if light == Light::Linear { decode(sample) } else { sample }))
-            .collect();
+    let mut resampled = Vec::with_capacity(values.len() / (from.0 * from.1).max(1) * to.0 * to.1);
+    for plane in values.chunks_exact((from.0 * from.1).max(1)) {
+        let source: Vec<F32> = plane.iter().map(|&value| F32::new(before(value))).collect();
         let source = TypedImageRef::new(from_width, from_height, &source).map_err(|error| failed(error.to_string()))?;
         let mut target = TypedImage::<F32>::new(to_width, to_height);
         resizer
             .resize_typed(&source, &mut target, &options)
             .map_err(|error| failed(error.to_string()))?;
-        samples.extend(target.pixels().iter().map(|pixel| match light {
-            Light::Linear => encode(pixel.0),
-            Light::Encoded => pixel.0.clamp(0.0, 1.0),
-        }));
+        resampled.extend(target.pixels().iter().map(|pixel| after(pixel.0)));
     }
-    Picture::new(width, height, samples)
+    Ok(resampled)
 }
 
 /// The size, in the proportions of `width` by `height`, whose longer side is `longer_side`. No side is less than 1.

@@ -3,6 +3,7 @@
 mod extent;
 mod margin;
 mod memory;
+mod painter;
 mod painting;
 mod progress;
 mod schedule;

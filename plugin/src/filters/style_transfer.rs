@@ -15,13 +15,13 @@
 mod estimate;
 mod speed;
 
-use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Rendered;
-use super::extent::{self, Extent};
+use super::extent::Extent;
 use super::memory;
+use super::painter::Painter;
 use super::painting::Painting;
 use super::progress::Progress;
 use super::schedule::Level;
@@ -30,8 +30,7 @@ use crate::compute::{self, Moments, Plan, Tiled, Tiling};
 use crate::control::{Control, Flow, LogLevel, Outcome};
 use crate::memory::Memory;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
-use crate::optimise::{Adam, AdamOptions, Lbfgs, LbfgsOptions, Optimiser};
-use crate::settings::{self, Start, StyleTransfer};
+use crate::settings::{Start, StyleTransfer};
 use crate::{Error, Result};
 
 pub use estimate::estimate;
@@ -110,46 +109,48 @@ impl<'a> Render<'a> {
         let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
         let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
 
-        let mut painted: Option<Picture> = None;
+        let mut painter: Option<Painter> = None;
         let mut outcome = Outcome::Finished;
         for (index, level) in levels.iter().enumerate() {
             progress.begin_level(index);
             let picture = canvas::resize(&working, level.width, level.height, Light::Linear)?;
-            let start = match &painted {
-                Some(coarser) => canvas::resize(coarser, level.width, level.height, Light::Encoded)?,
-                None => self.start(&picture)?,
-            };
-            match self.paint(network, &picture, &start, level, &mut progress)? {
-                (_, Flow::Cancel) => return Ok(Rendered::Cancelled),
-                (picture, flow) => {
-                    painted = Some(picture);
-                    if flow == Flow::Stop {
-                        outcome = Outcome::Stopped;
-                        break;
-                    }
+            let painter = match painter.take() {
+                Some(coarser) => painter.insert(coarser.refined(self.settings, level.width, level.height)?),
+                None => {
+                    let start = self.start(&picture)?.to_tensor(network.device())?;
+                    painter.insert(Painter::new(self.settings, &start)?)
                 }
+            };
+            match self.paint(network, &picture, painter, level, &mut progress)? {
+                Flow::Cancel => return Ok(Rendered::Cancelled),
+                Flow::Stop => {
+                    outcome = Outcome::Stopped;
+                    break;
+                }
+                Flow::Continue => {}
             }
         }
-        let painted = painted.ok_or_else(|| Error::Internal("a picture without levels".into()))?;
+        let painter = painter.ok_or_else(|| Error::Internal("a picture without levels".into()))?;
+        let painted = Picture::from_tensor(painter.picture())?;
         let whole = canvas::resize(&painted, working.width, working.height, Light::Encoded)?;
         let picture = canvas::crop(&whole, origin, width, height)?;
         let picture = canvas::resize(&picture, self.content.width, self.content.height, Light::Encoded)?;
         Ok(Rendered::Picture(picture, outcome))
     }
 
-    /// Paints one level, from `start`: the picture, and whether to go on.
+    /// Paints one level, and says whether to go on.
     fn paint(
         &self,
         network: &mut Tiled,
         content: &Picture,
-        start: &Picture,
+        painter: &mut Painter,
         level: &Level,
         progress: &mut Progress,
-    ) -> Result<(Picture, Flow)> {
+    ) -> Result<Flow> {
         let seen = self.extent.pixels_seen(level.height, level.width);
         let targets = match self.look_at_styles(network, level, progress)? {
             Stage::Done(targets) => targets,
-            Stage::Interrupted(flow) => return Ok((start.clone(), flow)),
+            Stage::Interrupted(flow) => return Ok(flow),
         };
         let device = network.device().clone();
         let margin = self.extent.margin(level.height, level.width, &device)?;
@@ -159,7 +160,7 @@ impl<'a> Render<'a> {
         let energies = network.hold_content(&margin.pad(&content.to_tensor(&device)?)?)?;
         let flow = progress.looked("looking at the canvas", seen);
         if flow != Flow::Continue {
-            return Ok((start.clone(), flow));
+            return Ok(flow);
         }
 
         let smoothness = SMOOTHNESS_UNIT * self.settings.smoothness;
@@ -169,13 +170,12 @@ impl<'a> Render<'a> {
             margin,
             smoothness,
         };
-        let mut optimiser = self.optimiser(&start.to_tensor(&device)?)?;
         for step in 0..level.steps {
-            let taken = optimiser.step(&mut painting)?;
-            let preview = || Picture::from_tensor(optimiser.picture());
+            let taken = painter.optimiser().step(&mut painting)?;
+            let preview = || Picture::from_tensor(painter.picture());
             let flow = progress.stepped(step, level.steps, seen, taken.loss, preview)?;
             if flow != Flow::Continue {
-                return Ok((Picture::from_tensor(optimiser.picture())?, flow));
+                return Ok(flow);
             }
             if let Some(ending) = taken.ended {
                 let (height, width) = (level.height, level.width);
@@ -187,7 +187,7 @@ impl<'a> Render<'a> {
                 break;
             }
         }
-        Ok((Picture::from_tensor(optimiser.picture())?, Flow::Continue))
+        Ok(Flow::Continue)
     }
 
     /// The moments that the styles have at a level's size, blended.
@@ -239,31 +239,6 @@ impl<'a> Render<'a> {
                 .map(|(&(_, weight), &energy)| ContentTerm { weight, energy })
                 .collect(),
             style: style.collect::<Result<_>>()?,
-        })
-    }
-
-    fn optimiser(&self, start: &Tensor) -> Result<Box<dyn Optimiser>> {
-        Ok(match self.settings.optimiser {
-            settings::Optimiser::Lbfgs => {
-                let history = extent::history(start.elem_count());
-                Box::new(Lbfgs::new(
-                    start,
-                    LbfgsOptions {
-                        history,
-                        ..LbfgsOptions::default()
-                    },
-                )?)
-            }
-            settings::Optimiser::Adam => Box::new(Adam::new(
-                start,
-                AdamOptions {
-                    learning_rate: self.settings.learning_rate,
-                    ..AdamOptions::default()
-                },
-            )?),
-            settings::Optimiser::PlainAdam => {
-                Box::new(Adam::new(start, AdamOptions::plain(self.settings.learning_rate))?)
-            }
         })
     }
 

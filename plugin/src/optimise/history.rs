@@ -129,11 +129,11 @@ impl History {
         Ok(sound)
     }
 
-    /// The history seen on another grid. `resample` maps a picture to the new grid; gradients shrink as pixels become
+    /// The history seen on another grid, with another limit. `resample` maps a picture to the new grid; gradients shrink as pixels become
     /// more, since each pixel's share in a loss that is a mean over the picture does.
-    pub fn resized(&self, resample: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
-        let mut history = Self::new(self.limit);
-        for pair in &self.pairs {
+    pub fn resized(&self, limit: usize, resample: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let mut history = Self::new(limit);
+        for pair in self.pairs.iter().skip(self.pairs.len().saturating_sub(limit)) {
             let s = resample(&pair.s)?.contiguous()?;
             let y = vector::admit("resampled gradient", &resample(&pair.y)?, &s)?;
             let share = pair.y.elem_count() as f64 / y.elem_count() as f64;

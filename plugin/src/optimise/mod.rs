@@ -27,6 +27,7 @@ pub mod average;
 pub mod history;
 pub mod lbfgs;
 pub mod line_search;
+pub mod picture_metric;
 pub mod plateau;
 pub mod vector;
 
@@ -44,6 +45,7 @@ use crate::Result;
 pub use adam::{Adam, AdamOptions, Shown};
 pub use history::{Identity, Metric};
 pub use lbfgs::{Lbfgs, LbfgsOptions};
+pub use picture_metric::PictureMetric;
 
 /// What an evaluation gives back.
 #[derive(Clone, Debug)]

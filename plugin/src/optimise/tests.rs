@@ -183,7 +183,7 @@ fn plain_adam_is_the_textbook_s_and_leaves_the_box() {
         minimum: vec![1.5, 0.4, -0.3],
     };
     let mut adam = Adam::new(&grey(3), AdamOptions::plain(0.02)).unwrap();
-    let mut problem = Faulty::new(quadratic(), |_| None);
+    let mut problem = quadratic();
     for steps in [1, 60] {
         while run(&mut adam, &mut problem, 1, f64::NEG_INFINITY)[0].evaluations < steps {}
         let expected = textbook_adam(&quadratic(), 0.5, 0.02, steps as i32);
@@ -458,7 +458,7 @@ fn the_curvature_survives_a_change_of_grid() {
     let halfway = *run_on(&mut stays, coarse_again(), 8).last().unwrap();
     run_on(&mut moves, coarse_again(), 8);
     let picture = resample(moves.picture()).unwrap();
-    let mut moves = moves.resized(Box::new(Identity), &resample).unwrap();
+    let mut moves = moves.resized(10, Box::new(Identity), &resample).unwrap();
     assert_eq!(values(moves.picture()), values(&picture));
     assert!(moves.pairs() > 0);
 

@@ -1,0 +1,69 @@
+//! What paints a level: an optimiser, and what it takes along to the next finer one.
+
+use candle_core::Tensor;
+
+use super::extent::history;
+use crate::Result;
+use crate::canvas;
+use crate::optimise::{Adam, AdamOptions, Identity, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
+use crate::settings::{self, StyleTransfer};
+
+/// An optimiser, as the settings have it.
+pub enum Painter {
+    /// Its curvature is carried from level to level.
+    Lbfgs(Lbfgs),
+    /// It starts afresh at each level.
+    Adam(Adam),
+}
+
+impl Painter {
+    /// Starts from a picture `[1, 3, H, W]` that was not painted yet.
+    pub fn new(settings: &StyleTransfer, start: &Tensor) -> Result<Self> {
+        let learning_rate = settings.learning_rate;
+        Ok(match settings.optimiser {
+            settings::Optimiser::Lbfgs => {
+                let options = LbfgsOptions {
+                    history: history(start.elem_count()),
+                    ..LbfgsOptions::default()
+                };
+                Self::Lbfgs(Lbfgs::with_metric(start, options, Box::new(PictureMetric))?)
+            }
+            settings::Optimiser::Adam => {
+                let options = AdamOptions {
+                    learning_rate,
+                    ..AdamOptions::default()
+                };
+                Self::Adam(Adam::new(start, options)?)
+            }
+            settings::Optimiser::PlainAdam => Self::Adam(Adam::new(start, AdamOptions::plain(learning_rate))?),
+        })
+    }
+
+    /// Goes on at a finer level.
+    pub fn refined(self, settings: &StyleTransfer, width: usize, height: usize) -> Result<Self> {
+        let resample = |tensor: &Tensor| canvas::resize_tensor(tensor, width, height);
+        match self {
+            Self::Lbfgs(optimiser) => {
+                let pairs = history(3 * width * height);
+                Ok(Self::Lbfgs(optimiser.resized(pairs, Box::new(Identity), &resample)?))
+            }
+            Self::Adam(optimiser) => Self::new(settings, &resample(optimiser.picture())?),
+        }
+    }
+
+    /// The optimiser itself.
+    pub fn optimiser(&mut self) -> &mut dyn Optimiser {
+        match self {
+            Self::Lbfgs(optimiser) => optimiser,
+            Self::Adam(optimiser) => optimiser,
+        }
+    }
+
+    /// What should be shown or saved now.
+    pub fn picture(&self) -> &Tensor {
+        match self {
+            Self::Lbfgs(optimiser) => optimiser.picture(),
+            Self::Adam(optimiser) => optimiser.picture(),
+        }
+    }
+}
