@@ -3,6 +3,9 @@
 //! The network sees strokes of a fixed number of pixels, so large forms are painted while the picture is small and
 //! details when it has grown (Gatys et al. 2017, section 6). Sizes grow in steps of the square root of 2, so that a
 //! level costs half of the next; most steps run where they are cheap.
+//!
+//! What is still to be gained at a size, its own steps bring: with half of the steps at all coarser ones the loss after
+//! as many at the last differs by a third of a percent (384 pixels, 135 as the coarsest).
 
 use crate::compute::Plan;
 
@@ -22,8 +25,8 @@ const COARSEST: f64 = 128.0;
 /// The shorter side of every level but the only one is at least this.
 const SHORTEST: f64 = Plan::SMALLEST as f64;
 /// Steps of the coarsest and of the finest of several levels, and of a single one, at quality 1.
-const COARSE_STEPS: f64 = 80.0;
-const FINE_STEPS: f64 = 30.0;
+const COARSE_STEPS: f64 = 48.0;
+const FINE_STEPS: f64 = 18.0;
 const SINGLE_STEPS: f64 = 100.0;
 
 /// The levels for a picture of `height` x `width`, coarsest first; the last is the picture's own size.
