@@ -100,6 +100,13 @@ fn report(plugin: &Plugin) -> Result<Table> {
     }
 }
 
+/// What people call the values of a report whose keys do not say it well.
+const NAMES: [(&str, &str); 3] = [
+    ("memory_total", "memory"),
+    ("memory_available", "memory free"),
+    ("seconds_per_evaluation_at_256", "step at 256 x 256"),
+];
+
 /// A report for people: a heading for each table, a line for each value.
 fn tell(report: &Table) -> String {
     let mut text = "\nReport\n".to_owned();
@@ -128,15 +135,17 @@ fn line(text: &mut String, name: &str, value: &str) {
 }
 
 fn name(key: &str) -> String {
-    key.replace('_', " ")
+    let known = NAMES.iter().find(|(known, _)| *known == key);
+    known.map_or_else(|| key.replace('_', " "), |(_, name)| (*name).to_owned())
 }
 
-/// A value with its unit, which the key tells: bytes of memory become GiB.
+/// A value with its unit, which the key tells: bytes of memory become GB, and seconds seconds.
 fn readable(key: &str, value: &Value) -> String {
     match value {
         Value::Integer(bytes) if key.starts_with("memory") || key.ends_with("bytes") => {
-            format!("{:.1} GiB", *bytes as f64 / f64::from(1 << 30))
+            format!("{:.1} GB", *bytes as f64 / 1e9)
         }
+        Value::Float(seconds) if key.starts_with("seconds") => format!("{seconds:.3} s"),
         Value::Float(number) => format!("{number:.3}"),
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => plain(other),
@@ -163,19 +172,23 @@ mod tests {
             memory_total = 8589934592
             devices = ['cpu', 'cuda:0']
             problems = ['the driver is too old']
-            [speed]
-            seconds_per_evaluation = 0.64321
+            seconds_per_evaluation_at_256 = 0.15321
+            [card]
+            share = 0.64321
+            scratch_bytes = 1500000000
         "
         .parse()
         .unwrap();
         let text = tell(&report);
         for line in [
-            "  memory total         8.0 GiB",
+            "  memory               8.6 GB",
+            "  step at 256 x 256    0.153 s",
             "  threads              8",
             "  version              0.1.0",
             "  devices              cpu, cuda:0",
-            "  speed",
-            "    seconds per evaluation 0.643",
+            "  card",
+            "    share              0.643",
+            "    scratch bytes      1.5 GB",
         ] {
             assert!(text.lines().any(|told| told == line), "{line}\n{text}");
         }

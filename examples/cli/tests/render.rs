@@ -289,7 +289,7 @@ fn doctor_tells_what_it_found_and_fails_when_something_is_wrong() {
         "plugin found",
         "Negative 1.0.0 (org.example.negative)",
         "darkroom",
-        "2.0 GiB",
+        "2.1 GB",
         "in place",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
