@@ -64,7 +64,7 @@ impl<'a> Progress<'a> {
         Ok(self.report("painting", step, step_count, Some(loss), preview.as_ref()))
     }
 
-    /// Counts steps that were planned but are not needed as done.
+    /// Counts steps that were planned but are not needed as done, before the last one is reported.
     pub fn skipped(&mut self, steps: usize, pixels: f64) {
         self.done += steps as f64 * pixels;
     }

@@ -14,6 +14,8 @@
 
 mod estimate;
 mod speed;
+#[cfg(test)]
+mod tests;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -172,11 +174,6 @@ impl<'a> Render<'a> {
         };
         for step in 0..level.steps {
             let taken = painter.optimiser().step(&mut painting)?;
-            let preview = || Picture::from_tensor(painter.picture());
-            let flow = progress.stepped(step, level.steps, seen, taken.loss, preview)?;
-            if flow != Flow::Continue {
-                return Ok(flow);
-            }
             if let Some(ending) = taken.ended {
                 let (height, width) = (level.height, level.width);
                 self.control.log(
@@ -184,6 +181,13 @@ impl<'a> Render<'a> {
                     &format!("{width} x {height}, step {}: {ending}", step + 1),
                 );
                 progress.skipped(level.steps - step - 1, seen);
+            }
+            let preview = || Picture::from_tensor(painter.picture());
+            let flow = progress.stepped(step, level.steps, seen, taken.loss, preview)?;
+            if flow != Flow::Continue {
+                return Ok(flow);
+            }
+            if taken.ended.is_some() {
                 break;
             }
         }

@@ -1,0 +1,46 @@
+//! What a render reports of its course.
+
+use std::cell::RefCell;
+
+use super::*;
+use crate::control::Report;
+use crate::settings::{Settings, manifest};
+
+/// Remembers the share of the work done, the step and the steps planned of each report.
+#[derive(Default)]
+struct Listener(RefCell<Vec<(f64, usize, usize)>>);
+
+impl Control for Listener {
+    fn report(&self, report: &Report) -> Flow {
+        let course = (report.fraction, report.step, report.step_count);
+        self.0.borrow_mut().push(course);
+        Flow::Continue
+    }
+
+    fn wants_preview(&self) -> bool {
+        false
+    }
+
+    fn log(&self, _: LogLevel, _: &str) {}
+}
+
+#[test]
+fn an_optimiser_that_ends_early_ends_with_all_done() {
+    let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
+    for (id, value) in [("smoothness", "0"), ("style_strength", "0")] {
+        settings.set_text(id, value).unwrap();
+    }
+    // Where the content is all that matters, it leaves nothing to be done.
+    let samples = (0..3 * 32 * 32).map(|index| (index * 37 % 101) as f32 / 100.0);
+    let content = Picture::new(32, 32, samples.collect()).unwrap();
+    let listener = Listener::default();
+    let styles = [(content.clone(), 1.0)];
+    let rendered = render(&content, &styles, &settings.resolve().unwrap(), &listener).unwrap();
+    assert!(matches!(rendered, Rendered::Picture(_, Outcome::Finished)));
+
+    let course = listener.0.into_inner();
+    assert!(course.is_sorted_by(|one, next| one.0 <= next.0), "{course:?}");
+    let &(fraction, step, step_count) = course.last().unwrap();
+    assert!(step + 1 < step_count, "it took all of its {step_count} steps");
+    assert!((fraction - 1.0).abs() < 1e-9, "it ended at {fraction}");
+}
