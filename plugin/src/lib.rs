@@ -6,6 +6,7 @@
 //! - [`diagnostics`]: what it would run on.
 //! - [`job`]: one render: settings, canvases and control.
 //! - [`memory`]: how much of it there is.
+//! - [`threads`]: those that compute, apart from the host's.
 //! - [`settings`]: what the manifest declares, typed and checked.
 //! - [`canvas`]: pixels of any format to planar pictures and back.
 //! - [`filters`]: what a menu item does.
@@ -30,5 +31,6 @@ pub mod network;
 pub mod objective;
 pub mod optimise;
 pub mod settings;
+pub mod threads;
 
 pub use error::{Error, Result};

@@ -19,6 +19,7 @@ mod tests;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::ThreadPool;
 
 use super::Rendered;
 use super::extent::Extent;
@@ -33,7 +34,7 @@ use crate::control::{Control, Flow, LogLevel, Outcome};
 use crate::memory::Memory;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::settings::{Start, StyleTransfer};
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 pub use estimate::estimate;
 
@@ -58,7 +59,7 @@ pub fn render(
         LogLevel::Info,
         &format!("computing on {}", opened.backend.description()),
     );
-    Render::new(content, styles, settings, control).run(&mut Tiled::new(&mut *opened.backend))
+    Render::new(content, styles, settings, control)?.run(&mut Tiled::new(&mut *opened.backend))
 }
 
 /// What a render works on.
@@ -68,6 +69,8 @@ struct Render<'a> {
     settings: &'a StyleTransfer,
     control: &'a dyn Control,
     extent: Extent<'a>,
+    /// What computes beside the backend.
+    pool: ThreadPool,
 }
 
 /// Whether to go on, and how it ends when not.
@@ -82,19 +85,20 @@ impl<'a> Render<'a> {
         styles: &'a [(Picture, f64)],
         settings: &'a StyleTransfer,
         control: &'a dyn Control,
-    ) -> Self {
+    ) -> Result<Self> {
         let extent = Extent {
             settings,
             content: content.size(),
             styles: styles.iter().map(|(style, _)| style.size()).collect(),
         };
-        Self {
+        Ok(Self {
             content,
             styles,
             settings,
             control,
             extent,
-        }
+            pool: threads::pool(settings.threads, "pentimento-filter")?,
+        })
     }
 
     fn run(&self, network: &mut Tiled) -> Result<Rendered> {
@@ -117,7 +121,11 @@ impl<'a> Render<'a> {
             progress.begin_level(index);
             let picture = canvas::resize(&working, level.width, level.height, Light::Linear)?;
             let painter = match painter.take() {
-                Some(coarser) => painter.insert(coarser.refined(self.settings, level.width, level.height)?),
+                Some(coarser) => {
+                    let (settings, width, height) = (self.settings, level.width, level.height);
+                    let refined = threads::within(&self.pool, || coarser.refined(settings, width, height))?;
+                    painter.insert(refined)
+                }
                 None => {
                     let start = self.start(&picture)?.to_tensor(network.device())?;
                     painter.insert(Painter::new(self.settings, &start)?)
@@ -172,8 +180,10 @@ impl<'a> Render<'a> {
             margin,
             smoothness,
         };
+        let pool = &self.pool;
         for step in 0..level.steps {
-            let taken = painter.optimiser().step(&mut painting)?;
+            // The optimiser's vectors are spread over the threads of the pool that it runs in.
+            let taken = threads::within(pool, || painter.optimiser().step(&mut painting))?;
             if let Some(ending) = taken.ended {
                 let (height, width) = (level.height, level.width);
                 self.control.log(

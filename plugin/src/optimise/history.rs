@@ -13,7 +13,7 @@ use super::vector;
 use crate::Result;
 
 /// A symmetric, positive definite linear map on pictures: the first guess of the inverse Hessian, up to a factor.
-pub trait Metric {
+pub trait Metric: Send {
     /// The image of `v`, of the same shape, type and device.
     fn apply(&self, v: &Tensor) -> Result<Tensor>;
 }

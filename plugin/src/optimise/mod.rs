@@ -80,7 +80,7 @@ pub struct Step {
 }
 
 /// Something that moves a picture downhill.
-pub trait Optimiser {
+pub trait Optimiser: Send {
     /// Evaluates once and acts on it. The first step evaluates the picture to start from.
     ///
     /// # Errors

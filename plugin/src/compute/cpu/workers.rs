@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::instructions::{InstructionSet, Instructions, Kernel};
 use super::lanes::Lanes;
-use crate::{Error, Result};
+use crate::{Result, threads};
 
 /// Work in independent pieces.
 pub trait Task: Sync {
@@ -30,11 +30,7 @@ pub struct Workers {
 impl Workers {
     /// So many threads, 0 for one per processor core.
     pub fn new(threads: usize, instructions: InstructionSet) -> Result<Self> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("pentimento-cpu-{index}"))
-            .build()
-            .map_err(|error| Error::Device(format!("cannot start the processor's threads: {error}")))?;
+        let pool = threads::pool(threads, "pentimento-cpu")?;
         let scratch = (0..pool.current_num_threads()).map(|_| Mutex::default()).collect();
         Ok(Self {
             pool,
@@ -56,7 +52,7 @@ impl Workers {
     /// Computes the pieces `0 .. pieces` of a task, and returns when all are done.
     pub fn run<T: Task>(&self, pieces: usize, task: &T) {
         let next = AtomicUsize::new(0);
-        self.pool.broadcast(|context| {
+        let share = |context: rayon::BroadcastContext| {
             let mut scratch = self.scratch[context.index()]
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +62,8 @@ impl Workers {
                 next: &next,
                 scratch: &mut scratch,
             });
-        });
+        };
+        threads::apart(|| self.pool.broadcast(share));
     }
 }
 

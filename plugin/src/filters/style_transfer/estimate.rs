@@ -33,14 +33,18 @@ pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Res
 }
 
 fn seconds(extent: &Extent, levels: &[Level], speed: &Speed) -> f64 {
-    let level = |level: &Level| {
+    let mut taken = 0;
+    let mut level = |level: &Level| {
         let look_at = |size: Size| speed.look(extent.pixels_seen(size.height, size.width));
         let styles = extent.styles.iter().map(|&style| look_at(extent.style(style, level)));
         let pixels = extent.pixels_seen(level.height, level.width);
+        // The history is carried from level to level: a pair for each step until it is full.
         let history = extent::history(3 * level.height * level.width);
-        styles.sum::<f64>() + speed.look(pixels) + speed.steps(level, pixels, history) + speed.level
+        let pairs = (taken..taken + level.steps).map(|step| step.min(history)).sum();
+        taken += level.steps;
+        styles.sum::<f64>() + speed.look(pixels) + speed.steps(level, pixels, pairs) + speed.level
     };
-    levels.iter().map(level).sum()
+    levels.iter().map(&mut level).sum()
 }
 
 #[cfg(test)]

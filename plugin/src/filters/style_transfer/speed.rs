@@ -21,7 +21,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Render, Stage};
-use crate::Result;
 use crate::canvas::{Light, Picture, resize};
 use crate::compute::{Backend, Statistics, Tiled};
 use crate::control::{Control, Flow, LogLevel, Report};
@@ -30,6 +29,7 @@ use crate::filters::schedule::Level;
 use crate::objective::{Scaling, StyleLoss};
 use crate::optimise::history::{History, Identity};
 use crate::settings::{self, Start, StyleTransfer};
+use crate::{Result, threads};
 
 /// The sides of the pictures that are painted, in this order, until a step has taken [`ENOUGH`]: on a machine of many
 /// cores, small pictures take the time of waiting for threads.
@@ -66,8 +66,12 @@ impl Speed {
     /// # Errors
     /// Failures of the device.
     pub fn of(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<Self> {
+        // A lock is held, which nothing else on this thread may want.
+        threads::apart(|| Self::known(what_matters(settings), backend))
+    }
+
+    fn known(settings: StyleTransfer, backend: &mut dyn Backend) -> Result<Self> {
         static KNOWN: Mutex<Vec<(StyleTransfer, Speed)>> = Mutex::new(Vec::new());
-        let settings = what_matters(settings);
         // Held while measuring: two at once would see half of the machine each.
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, speed)) = known.iter().find(|(known, _)| *known == settings) {
@@ -83,12 +87,10 @@ impl Speed {
         FORWARD * (self.step + self.pixel * pixels)
     }
 
-    /// Seconds for the steps of a level at which the network sees so many pixels and L-BFGS remembers so many pairs.
-    pub fn steps(&self, level: &Level, pixels: f64, history: usize) -> f64 {
+    /// Seconds for the steps of a level at which the network sees so many pixels and L-BFGS reads so many pairs in all.
+    pub fn steps(&self, level: &Level, pixels: f64, pairs: usize) -> f64 {
         let side = pixels.sqrt().min(FULLY_RANKED);
         let evaluation = self.step + self.pixel * pixels + self.eigen * side / RANKED as f64;
-        // The history grows by a pair at each step until it is full.
-        let pairs: usize = (0..level.steps).map(|step| step.min(history)).sum();
         let samples = 3 * level.width * level.height;
         level.steps as f64 * evaluation + self.pair * (pairs * samples) as f64
     }
@@ -150,6 +152,7 @@ fn what_matters(settings: &StyleTransfer) -> StyleTransfer {
         content_layers: equal(&settings.content_layers),
         alpha: 1.0,
         beta: 1.0,
+        learning_rate: 0.01,
         pyramid: false,
         working_size: 0,
         ..settings.clone()
@@ -169,7 +172,7 @@ impl Taken {
         let stopwatch = Stopwatch::default();
         let styles = [(pattern(side, 1)?, 1.0)];
         let content = pattern(side, 0)?;
-        let render = Render::new(&content, &styles, settings, &stopwatch);
+        let render = Render::new(&content, &styles, settings, &stopwatch)?;
         let begun = Instant::now();
         render.run(&mut Tiled::new(backend))?;
         Ok(Self {
@@ -214,7 +217,7 @@ impl Control for Stopwatch {
 fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f64)> {
     let stopwatch = Stopwatch::default();
     let (content, styles) = (pattern(RANKED, 0)?, [(pattern(RANKED, 1)?, 1.0)]);
-    let render = Render::new(&content, &styles, settings, &stopwatch);
+    let render = Render::new(&content, &styles, settings, &stopwatch)?;
     let level = Level {
         height: RANKED,
         width: RANKED,

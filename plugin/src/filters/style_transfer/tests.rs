@@ -44,3 +44,29 @@ fn an_optimiser_that_ends_early_ends_with_all_done() {
     assert!(step + 1 < step_count, "it took all of its {step_count} steps");
     assert!((fraction - 1.0).abs() < 1e-9, "it ended at {fraction}");
 }
+
+#[test]
+fn a_host_may_render_in_a_pool_of_its_own() {
+    let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
+    settings.set_text("quality", "0.05").unwrap();
+    let settings = settings.resolve().unwrap();
+    let picture = |seed: usize| {
+        let samples = (0..3 * 32 * 32).map(|index| (index * seed % 101) as f32 / 100.0);
+        Picture::new(32, 32, samples.collect()).unwrap()
+    };
+    let (content, styles) = (picture(37), [(picture(53), 1.0)]);
+    let paint = || render(&content, &styles, &settings, &Listener::default()).unwrap();
+    let size = content.size();
+    let foresee = || estimate(size, &[size], &settings).unwrap();
+
+    let Rendered::Picture(outside, _) = paint() else {
+        panic!("nobody cancelled");
+    };
+    let host = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    host.scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|_| assert!(matches!(paint(), Rendered::Picture(inside, _) if inside == outside)));
+            scope.spawn(|_| assert!(foresee().seconds > 0.0));
+        }
+    });
+}
