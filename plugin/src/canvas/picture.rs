@@ -56,6 +56,11 @@ impl Picture {
         )?)
     }
 
+    /// As [`Self::to_tensor`]; in main memory, without a copy.
+    pub fn into_tensor(self, device: &Device) -> Result<Tensor> {
+        Ok(Tensor::from_vec(self.samples, (1, 3, self.height, self.width), device)?)
+    }
+
     /// The picture in a tensor `[1, 3, H, W]`, brought into the range 0 to 1.
     pub fn from_tensor(tensor: &Tensor) -> Result<Self> {
         let (_, _, height, width) = tensor.dims4()?;

@@ -4,13 +4,14 @@
 use candle_core::Device;
 
 use super::margin::Margin;
+use super::means::{FEWEST_PAIRS, Means};
 use super::memory;
 use super::schedule::{self, Level};
-use crate::Result;
 use crate::canvas::{self, Size};
-use crate::compute::{Backend, Plan, Tiling};
+use crate::compute::{Backend, Plan};
 use crate::network::Layer;
-use crate::settings::{Edges, StyleTransfer};
+use crate::settings::{Edges, Optimiser, StyleTransfer};
+use crate::{Error, Result};
 
 /// Pixels of repeated border that the network sees around the picture.
 const MARGIN: usize = 16;
@@ -58,7 +59,7 @@ impl Extent<'_> {
     }
 
     /// The network's task for pictures inside a margin.
-    pub fn plan(&self, margin: &Margin, content_layers: &[(Layer, f64)]) -> Plan {
+    fn plan(&self, margin: &Margin, content_layers: &[(Layer, f64)]) -> Plan {
         let (height, width) = margin.padded_size();
         Plan {
             height,
@@ -77,21 +78,99 @@ impl Extent<'_> {
         ((height + around) * (width + around)) as f64
     }
 
-    /// The most bytes that a render takes whose finest level has this longer side: for its steps, or for looking at a
-    /// style.
-    pub fn bytes(&self, backend: &dyn Backend, longer: usize) -> Result<u64> {
-        let needs = |picture: Size, longer: usize, content_layers: &[_]| -> Result<(u64, u64)> {
-            let Size { width, height } = padded(fit(picture, longer));
-            let margin = self.margin(height, width, &Device::Cpu)?;
-            let network = backend.memory(&Tiling::whole(&self.plan(&margin, content_layers))?);
-            Ok((network, memory::pictures(width, height, history(3 * width * height))))
-        };
-        let (network, pictures) = needs(self.content, longer, &self.settings.content_layers)?;
-        let mut most = network;
+    /// The bytes that a render may take beside its pictures as they were read; `None` is any number.
+    pub fn room(&self, backend: &dyn Backend) -> Option<u64> {
+        let pixels = |size: &Size| (size.width * size.height) as u64;
+        // Three floats for the colour and one for the alpha.
+        let read = 16 * self.styles.iter().chain([&self.content]).map(pixels).sum::<u64>();
+        memory::room(self.settings.memory_limit, read, backend.device().is_cuda())
+    }
+
+    /// By which means a level is painted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where there is no room for it.
+    pub fn means(&self, backend: &dyn Backend, level: &Level, room: Option<u64>) -> Result<Means> {
+        let plan = self.content_plan(level.height, level.width)?;
+        let mut longest = self.history(level.height, level.width);
+        let mut looking = 0;
         for &style in &self.styles {
-            most = most.max(needs(style, self.brush(longer), &[])?.0);
+            let plan = self.style_plan(padded(self.style(style, level)))?;
+            looking = looking.max(Means::least(backend, &plan, 0)?);
         }
-        Ok(most + pictures)
+        while let Some(means) = Means::within(backend, &plan, longest, room)? {
+            if means.style_room.is_none_or(|room| looking <= room) {
+                return Ok(means);
+            }
+            if means.history <= FEWEST_PAIRS {
+                break;
+            }
+            longest = means.history - 1;
+        }
+        Err(no_room(level.height, level.width))
+    }
+
+    /// By which means a style of this size, padded to what the network needs, is looked at.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where there is no room for it.
+    pub fn style_means(&self, backend: &dyn Backend, style: Size, room: Option<u64>) -> Result<Means> {
+        let plan = self.style_plan(style)?;
+        let means = Means::within(backend, &plan, 0, room)?;
+        means.ok_or_else(|| no_room(style.height, style.width))
+    }
+
+    /// The least bytes that a render takes whose finest level has this longer side: for its steps, or for looking at a
+    /// style.
+    pub fn least(&self, backend: &dyn Backend, longer: usize) -> Result<u64> {
+        let Size { width, height } = padded(fit(self.content, longer));
+        let plan = self.content_plan(height, width)?;
+        let history = self.history(height, width);
+        let mut most = Means::least(backend, &plan, history)?;
+        let resting = memory::resting(&plan, history.min(FEWEST_PAIRS));
+        for &style in &self.styles {
+            let plan = self.style_plan(padded(fit(style, self.brush(longer))))?;
+            most = most.max(resting + Means::least(backend, &plan, 0)?);
+        }
+        Ok(most)
+    }
+
+    /// The most bytes that a render takes beside its pictures as they were read, if it has that room.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where it does not.
+    pub fn bytes(&self, backend: &dyn Backend, room: Option<u64>) -> Result<u64> {
+        let mut most = 0;
+        for level in &self.levels() {
+            let means = self.means(backend, level, room)?;
+            let plan = means.tiling.plan();
+            let resting = memory::resting(plan, means.history);
+            for &style in &self.styles {
+                let style = padded(self.style(style, level));
+                let looking = self.style_means(backend, style, means.style_room)?;
+                most = most.max(resting + looking.bytes);
+            }
+            most = most.max(means.bytes);
+        }
+        Ok(most)
+    }
+
+    fn content_plan(&self, height: usize, width: usize) -> Result<Plan> {
+        let margin = self.margin(height, width, &Device::Cpu)?;
+        Ok(self.plan(&margin, &self.settings.content_layers))
+    }
+
+    fn style_plan(&self, style: Size) -> Result<Plan> {
+        let margin = self.margin(style.height, style.width, &Device::Cpu)?;
+        Ok(self.plan(&margin, &[]))
+    }
+
+    /// The pairs that L-BFGS remembers of a picture of this size where there is room for them; 0 for other optimisers.
+    fn history(&self, height: usize, width: usize) -> usize {
+        match self.settings.optimiser {
+            Optimiser::Lbfgs => history(3 * height * width),
+            Optimiser::Adam | Optimiser::PlainAdam => 0,
+        }
     }
 
     /// The longer side at which styles are looked at for a canvas with this longer side.
@@ -105,6 +184,10 @@ impl Extent<'_> {
             Edges::Zero => 0,
         }
     }
+}
+
+fn no_room(height: usize, width: usize) -> Error {
+    Error::Memory(format!("painting {width} x {height} pixels: there is no room for it"))
 }
 
 fn fit(size: Size, longer: usize) -> Size {

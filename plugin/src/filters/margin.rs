@@ -19,11 +19,15 @@ pub struct Margin {
     columns: Tensor,
 }
 
-/// For each index of a padded line, the index that it repeats.
-fn repeated(length: usize, margin: usize, device: &Device) -> Result<Tensor> {
-    let last = length - 1;
+/// Which of `length` pixels is seen at an index of their line with a margin around it.
+fn repeated(index: usize, margin: usize, length: usize) -> usize {
+    index.saturating_sub(margin).min(length - 1)
+}
+
+/// The pixels seen along a padded line.
+fn line(length: usize, margin: usize, device: &Device) -> Result<Tensor> {
     let indices: Vec<u32> = (0..length + 2 * margin)
-        .map(|index| index.saturating_sub(margin).min(last) as u32)
+        .map(|index| repeated(index, margin, length) as u32)
         .collect();
     Ok(Tensor::new(indices, device)?)
 }
@@ -31,8 +35,8 @@ fn repeated(length: usize, margin: usize, device: &Device) -> Result<Tensor> {
 impl Margin {
     /// A margin of `size` pixels, a multiple of 16, around pictures of `height` x `width`.
     pub fn new(size: usize, height: usize, width: usize, device: &Device) -> Result<Self> {
-        let rows = repeated(height, size, device)?;
-        let columns = repeated(width, size, device)?;
+        let rows = line(height, size, device)?;
+        let columns = line(width, size, device)?;
         Ok(Self {
             size,
             height,
@@ -69,23 +73,35 @@ impl Margin {
     }
 
     /// The adjoint of [`Self::pad`]: every pixel receives the gradients of all its repetitions.
-    pub fn fold(&self, gradient: &Tensor) -> Result<Tensor> {
+    pub fn fold(&self, gradient: Tensor) -> Result<Tensor> {
         if self.size == 0 {
-            return Ok(gradient.clone());
+            return Ok(gradient);
         }
-        let (batch, channels, _, padded_width) = gradient.dims4()?;
-        let folded = Tensor::zeros(
-            (batch, channels, self.height, padded_width),
-            gradient.dtype(),
-            gradient.device(),
-        )?;
-        let folded = folded.index_add(&self.rows, gradient, 2)?;
-        let whole = Tensor::zeros(
-            (batch, channels, self.height, self.width),
-            gradient.dtype(),
-            gradient.device(),
-        )?;
-        Ok(whole.index_add(&self.columns, &folded, 3)?)
+        let (padded_height, padded_width) = self.padded_size();
+        let device = gradient.device().clone();
+        let padded = gradient.flatten_all()?.to_vec1::<f32>()?;
+        // Gradients of large pictures are large.
+        drop(gradient);
+        let mut folded = vec![0f32; 3 * self.height * self.width];
+        let planes = padded.chunks_exact(padded_height * padded_width);
+        let mut row = vec![0f32; padded_width];
+        for (plane, folded) in planes.zip(folded.chunks_exact_mut(self.height * self.width)) {
+            let mut repetitions = plane.chunks_exact(padded_width).enumerate().peekable();
+            for (target, folded) in folded.chunks_exact_mut(self.width).enumerate() {
+                row.fill(0.0);
+                while let Some((_, repetition)) =
+                    repetitions.next_if(|(index, _)| repeated(*index, self.size, self.height) == target)
+                {
+                    for (sum, value) in row.iter_mut().zip(repetition) {
+                        *sum += value;
+                    }
+                }
+                for (column, value) in row.iter().enumerate() {
+                    folded[repeated(column, self.size, self.width)] += value;
+                }
+            }
+        }
+        Ok(Tensor::from_vec(folded, (1, 3, self.height, self.width), &device)?)
     }
 }
 
@@ -109,7 +125,10 @@ mod tests {
         let (picture, gradient) = (ramp((1, 3, 5, 7)), ramp((1, 3, 37, 39)));
         let padded = margin.pad(&picture).unwrap();
         assert_eq!(padded.dims(), [1, 3, 37, 39]);
-        assert_eq!(dot(&padded, &gradient), dot(&picture, &margin.fold(&gradient).unwrap()));
+        assert_eq!(
+            dot(&padded, &gradient),
+            dot(&picture, &margin.fold(gradient.clone()).unwrap())
+        );
     }
 
     #[test]

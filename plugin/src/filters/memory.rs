@@ -1,21 +1,44 @@
 //! Whether a render fits into memory, told before it begins: an editor must not be taken down by a filter.
 
+use crate::compute::Plan;
+use crate::memory::Memory;
 use crate::{Error, Result};
 
 /// Working sizes are suggested in steps of this many pixels.
 const STEP: usize = 64;
-/// The pictures that a render holds beside the optimiser's history: content, start, gradient, search direction, margins,
-/// what is shown.
-const PICTURES: u64 = 10;
+/// The pictures that a step holds beside the optimiser's history: the picture, the one tried and the step between them,
+/// the direction, two gradients, and copies with a margin around them.
+const PICTURES: u64 = 9;
+/// The pictures that an optimiser holds between steps beside its history, and the content at its size.
+const RESTING: u64 = 6;
 /// The bytes of a picture's pixel: three samples of f32.
 const PIXEL: u64 = 3 * 4;
+/// The program, and the network's weights as they come.
+const PROGRAM: u64 = 120_000_000;
 
-/// What the pictures of a render take that are not the backend's, with so many pairs of them in the optimiser's history.
-pub fn pictures(width: usize, height: usize, history: usize) -> u64 {
-    (width * height) as u64 * PIXEL * (PICTURES + 2 * history as u64)
+/// What the pictures of a render take that are not the network's, with so many pairs of them in the optimiser's history.
+pub fn pictures(plan: &Plan, history: usize) -> u64 {
+    (plan.width * plan.height) as u64 * PIXEL * (PICTURES + 2 * history as u64)
 }
 
-/// Refuses a render whose needs exceed what is `available`. `needed` tells the bytes for a longer side.
+/// What an optimiser holds between steps, with so many pairs in its history.
+pub fn resting(plan: &Plan, history: usize) -> u64 {
+    (plan.width * plan.height) as u64 * PIXEL * (RESTING + 2 * history as u64)
+}
+
+/// The bytes that a render may take beside what was `read` for it: up to `limit` gigabytes with everything, or, where that
+/// is 0, the greater part of what is available now. `None` where nothing is known: a card's memory is not the system's.
+pub fn room(limit: f64, read: u64, on_card: bool) -> Option<u64> {
+    let memory = Memory::now().filter(|_| !on_card);
+    let available = memory.map(|memory| memory.available);
+    if limit == 0.0 {
+        return available.map(|available| available / 4 * 3);
+    }
+    let allowed = ((limit * 1e9) as u64).saturating_sub(PROGRAM + read);
+    Some(allowed.min(available.unwrap_or(u64::MAX)))
+}
+
+/// Refuses a render whose needs exceed what is `available`. `needed` tells the least bytes for a longer side.
 ///
 /// # Errors
 /// [`Error::Memory`], with the largest `working_size` that would do.
@@ -36,11 +59,11 @@ pub fn check((width, height): (usize, usize), available: u64, needed: impl Fn(us
         }
     }
     let advice = match fits {
-        0 => "close other programs or pictures".into(),
+        0 => "raise memory_limit, or close other programs or pictures".into(),
         steps => format!("set working_size to {} or less", steps * STEP),
     };
     Err(Error::Memory(format!(
-        "painting {width} x {height} pixels needs about {} and {} are free: {advice}",
+        "painting {width} x {height} pixels needs at least {} and {} may be taken: {advice}",
         readable(whole),
         readable(available)
     )))
@@ -86,7 +109,7 @@ mod tests {
         let text = check((6000, 4000), 7_500_000_000, needed).unwrap_err().to_string();
         assert_eq!(
             text,
-            "painting 6000 x 4000 pixels needs about 60 GB and 7.5 GB are free: set working_size to 2048 or less"
+            "painting 6000 x 4000 pixels needs at least 60 GB and 7.5 GB may be taken: set working_size to 2048 or less"
         );
     }
 
@@ -94,7 +117,7 @@ mod tests {
     fn where_nothing_fits_no_size_is_named() {
         let text = check((6000, 4000), 1_000_000, needed).unwrap_err().to_string();
         assert!(
-            text.ends_with("and 0.0 GB are free: close other programs or pictures"),
+            text.ends_with("and 0.0 GB may be taken: raise memory_limit, or close other programs or pictures"),
             "{text}"
         );
     }

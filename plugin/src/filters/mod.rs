@@ -2,6 +2,7 @@
 
 mod extent;
 mod margin;
+mod means;
 mod memory;
 mod painter;
 mod painting;

@@ -2,7 +2,6 @@
 
 use candle_core::Tensor;
 
-use super::extent::history;
 use crate::Result;
 use crate::canvas;
 use crate::optimise::{Adam, AdamOptions, Identity, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
@@ -17,13 +16,13 @@ pub enum Painter {
 }
 
 impl Painter {
-    /// Starts from a picture `[1, 3, H, W]` that was not painted yet.
-    pub fn new(settings: &StyleTransfer, start: &Tensor) -> Result<Self> {
+    /// Starts from a picture `[1, 3, H, W]` that was not painted yet. L-BFGS remembers up to `history` pairs.
+    pub fn new(settings: &StyleTransfer, start: &Tensor, history: usize) -> Result<Self> {
         let learning_rate = settings.learning_rate;
         Ok(match settings.optimiser {
             settings::Optimiser::Lbfgs => {
                 let options = LbfgsOptions {
-                    history: history(start.elem_count()),
+                    history,
                     ..LbfgsOptions::default()
                 };
                 Self::Lbfgs(Lbfgs::with_metric(start, options, Box::new(PictureMetric))?)
@@ -40,14 +39,15 @@ impl Painter {
     }
 
     /// Goes on at a finer level.
-    pub fn refined(self, settings: &StyleTransfer, width: usize, height: usize) -> Result<Self> {
+    pub fn refined(self, settings: &StyleTransfer, width: usize, height: usize, history: usize) -> Result<Self> {
         let resample = |tensor: &Tensor| canvas::resize_tensor(tensor, width, height);
         match self {
-            Self::Lbfgs(optimiser) => {
-                let pairs = history(3 * width * height);
-                Ok(Self::Lbfgs(optimiser.resized(pairs, Box::new(Identity), &resample)?))
-            }
-            Self::Adam(optimiser) => Self::new(settings, &resample(optimiser.picture())?),
+            Self::Lbfgs(optimiser) => Ok(Self::Lbfgs(optimiser.resized(
+                history,
+                Box::new(Identity),
+                &resample,
+            )?)),
+            Self::Adam(optimiser) => Self::new(settings, &resample(optimiser.picture())?, history),
         }
     }
 

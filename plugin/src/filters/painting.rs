@@ -7,7 +7,7 @@ use candle_core::Tensor;
 
 use super::margin::Margin;
 use crate::Result;
-use crate::compute::Tiled;
+use crate::compute::{Statistics, Tiled};
 use crate::objective::{Objective, variation};
 use crate::optimise::{Evaluation, Problem};
 
@@ -25,12 +25,12 @@ pub struct Painting<'a, 'b> {
 
 impl Problem for Painting<'_, '_> {
     fn evaluate(&mut self, picture: &Tensor) -> Result<Evaluation> {
-        let padded = self.margin.pad(picture)?;
-        let (loss, gradient) = self.network.evaluate(&padded, |statistics| {
+        let ask = |statistics: &Statistics| {
             let valued = self.objective.evaluate(statistics)?;
             Ok((valued.total, valued.gradient))
-        })?;
-        let gradient = self.margin.fold(&gradient)?;
+        };
+        let (loss, gradient) = self.network.evaluate(&self.margin.pad(picture)?, ask)?;
+        let gradient = self.margin.fold(gradient)?;
         if self.smoothness == 0.0 {
             return Ok(Evaluation { loss, gradient });
         }

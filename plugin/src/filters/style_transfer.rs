@@ -17,21 +17,23 @@ mod speed;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
 
 use super::Rendered;
 use super::extent::Extent;
+use super::means::{Means, WORTHWHILE};
 use super::memory;
 use super::painter::Painter;
 use super::painting::Painting;
 use super::progress::Progress;
 use super::schedule::Level;
-use crate::canvas::{self, Light, Picture, Size};
-use crate::compute::{self, Moments, Plan, Tiled, Tiling};
+use crate::canvas::{self, Light, Origin, Picture, Size};
+use crate::compute::{self, Moments, Plan, Tiled};
 use crate::control::{Control, Flow, LogLevel, Outcome};
-use crate::memory::Memory;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::settings::{Start, StyleTransfer};
 use crate::{Error, Result, threads};
@@ -103,14 +105,17 @@ impl<'a> Render<'a> {
 
     fn run(&self, network: &mut Tiled) -> Result<Rendered> {
         let Size { width, height } = self.extent.working();
-        let working = canvas::resize(self.content, width, height, Light::Linear)?;
-        let (working, origin) = canvas::pad_to(&working, Plan::SMALLEST)?;
+        let working = resized(Cow::Borrowed(self.content), width, height, Light::Linear)?;
+        let (working, origin) = padded(working)?;
         let levels = self.extent.levels();
-        // A card's memory is not the system's.
-        if let (false, Some(memory)) = (network.device().is_cuda(), Memory::now()) {
-            memory::check((working.width, working.height), memory.available, |longer| {
-                self.extent.bytes(network.backend(), longer)
+        let room = self.extent.room(network.backend());
+        if let Some(room) = room {
+            memory::check((working.width, working.height), room, |longer| {
+                self.extent.least(network.backend(), longer)
             })?;
+        }
+        if let Some(finest) = levels.last() {
+            self.tell_of_tiles(&self.extent.means(network.backend(), finest, room)?);
         }
         let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
         let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
@@ -119,19 +124,21 @@ impl<'a> Render<'a> {
         let mut outcome = Outcome::Finished;
         for (index, level) in levels.iter().enumerate() {
             progress.begin_level(index);
-            let picture = canvas::resize(&working, level.width, level.height, Light::Linear)?;
+            let Level { height, width, .. } = *level;
+            let means = self.extent.means(network.backend(), level, room)?;
+            let picture = resized(Cow::Borrowed(&*working), width, height, Light::Linear)?;
             let painter = match painter.take() {
                 Some(coarser) => {
-                    let (settings, width, height) = (self.settings, level.width, level.height);
-                    let refined = threads::within(&self.pool, || coarser.refined(settings, width, height))?;
-                    painter.insert(refined)
+                    let (settings, history) = (self.settings, means.history);
+                    let refine = || coarser.refined(settings, width, height, history);
+                    painter.insert(threads::within(&self.pool, refine)?)
                 }
                 None => {
-                    let start = self.start(&picture)?.to_tensor(network.device())?;
-                    painter.insert(Painter::new(self.settings, &start)?)
+                    let start = self.start(&picture)?.into_tensor(network.device())?;
+                    painter.insert(Painter::new(self.settings, &start, means.history)?)
                 }
             };
-            match self.paint(network, &picture, painter, level, &mut progress)? {
+            match self.paint(network, &picture, painter, level, means, &mut progress)? {
                 Flow::Cancel => return Ok(Rendered::Cancelled),
                 Flow::Stop => {
                     outcome = Outcome::Stopped;
@@ -141,11 +148,18 @@ impl<'a> Render<'a> {
             }
         }
         let painter = painter.ok_or_else(|| Error::Internal("a picture without levels".into()))?;
-        let painted = Picture::from_tensor(painter.picture())?;
-        let whole = canvas::resize(&painted, working.width, working.height, Light::Encoded)?;
-        let picture = canvas::crop(&whole, origin, width, height)?;
-        let picture = canvas::resize(&picture, self.content.width, self.content.height, Light::Encoded)?;
-        Ok(Rendered::Picture(picture, outcome))
+        let painted = painter.picture().clone();
+        // Its history may be larger than all that is still to come.
+        drop(painter);
+        let painted = Cow::Owned(Picture::from_tensor(&painted)?);
+        let whole = resized(painted, working.width, working.height, Light::Encoded)?;
+        let picture = if (whole.width, whole.height) == (width, height) {
+            whole
+        } else {
+            Cow::Owned(canvas::crop(&whole, origin, width, height)?)
+        };
+        let picture = resized(picture, self.content.width, self.content.height, Light::Encoded)?;
+        Ok(Rendered::Picture(picture.into_owned(), outcome))
     }
 
     /// Paints one level, and says whether to go on.
@@ -155,18 +169,17 @@ impl<'a> Render<'a> {
         content: &Picture,
         painter: &mut Painter,
         level: &Level,
+        means: Means,
         progress: &mut Progress,
     ) -> Result<Flow> {
         let seen = self.extent.pixels_seen(level.height, level.width);
-        let targets = match self.look_at_styles(network, level, progress)? {
+        let targets = match self.look_at_styles(network, level, means.style_room, progress)? {
             Stage::Done(targets) => targets,
             Stage::Interrupted(flow) => return Ok(flow),
         };
         let device = network.device().clone();
         let margin = self.extent.margin(level.height, level.width, &device)?;
-        network.prepare(Tiling::whole(
-            &self.extent.plan(&margin, &self.settings.content_layers),
-        )?)?;
+        network.prepare(means.tiling)?;
         let energies = network.hold_content(&margin.pad(&content.to_tensor(&device)?)?)?;
         let flow = progress.looked("looking at the canvas", seen);
         if flow != Flow::Continue {
@@ -204,20 +217,34 @@ impl<'a> Render<'a> {
         Ok(Flow::Continue)
     }
 
+    /// Says before a render what it will be like.
+    fn tell_of_tiles(&self, finest: &Means) {
+        let (tiles, cost) = (finest.tiling.parts().len(), finest.tiling.cost());
+        let message = format!("memory is short: in {tiles} tiles each step takes {cost:.1} times as long");
+        if cost > WORTHWHILE {
+            let advice = "a higher memory_limit or a lower working_size would save time";
+            self.control.log(LogLevel::Warning, &format!("{message}; {advice}"));
+        } else if tiles > 1 {
+            self.control.log(LogLevel::Info, &message);
+        }
+    }
+
     /// The moments that the styles have at a level's size, blended.
     fn look_at_styles(
         &self,
         network: &mut Tiled,
         level: &Level,
+        room: Option<u64>,
         progress: &mut Progress,
     ) -> Result<Stage<Vec<Vec<Moments>>>> {
         let device = network.device().clone();
         let mut statistics = Vec::with_capacity(self.styles.len());
         for (style, share) in self.styles {
             let Size { width, height } = self.extent.style(style.size(), level);
-            let (style, _) = canvas::pad_to(&canvas::resize(style, width, height, Light::Linear)?, Plan::SMALLEST)?;
+            let (style, _) = padded(resized(Cow::Borrowed(style), width, height, Light::Linear)?)?;
             let margin = self.extent.margin(style.height, style.width, &device)?;
-            network.prepare(Tiling::whole(&self.extent.plan(&margin, &[]))?)?;
+            let means = self.extent.style_means(network.backend(), style.size(), room)?;
+            network.prepare(means.tiling)?;
             statistics.push((network.forward(&margin.pad(&style.to_tensor(&device)?)?)?, *share));
             let flow = progress.looked(
                 "looking at the style",
@@ -272,4 +299,21 @@ impl<'a> Render<'a> {
             }
         }
     }
+}
+
+/// The picture at another size; at its own it is the same one.
+fn resized(picture: Cow<'_, Picture>, width: usize, height: usize, light: Light) -> Result<Cow<'_, Picture>> {
+    if (picture.width, picture.height) == (width, height) {
+        return Ok(picture);
+    }
+    Ok(Cow::Owned(canvas::resize(&picture, width, height, light)?))
+}
+
+/// The picture with as many pixels as the network needs, and where its own begin; mostly it has enough.
+fn padded(picture: Cow<'_, Picture>) -> Result<(Cow<'_, Picture>, Origin)> {
+    if picture.width.min(picture.height) >= Plan::SMALLEST {
+        return Ok((picture, Origin::default()));
+    }
+    let (padded, origin) = canvas::pad_to(&picture, Plan::SMALLEST)?;
+    Ok((Cow::Owned(padded), origin))
 }

@@ -2,12 +2,13 @@
 
 use super::first::FirstLayer;
 use super::lanes::Lanes;
-use super::model::KEPT;
 use super::moments::Sums;
 use super::outline::{Outline, buffers};
 use super::winograd::{Variant, Weights};
 use crate::compute::{Plan, Tiling};
 
+/// Transformed weights are kept while they and all other memory take no more bytes than this.
+const KEPT: usize = 448 << 20;
 /// What each thread needs for the transformed tiles of its block, at most.
 const SCRATCH: usize = 20 << 20;
 /// Bytes per pixel of the pictures that go in and come out, and of copies on their way.
@@ -38,6 +39,15 @@ pub fn content(parts: &[Plan]) -> usize {
     parts.iter().map(features).sum()
 }
 
+/// The bytes of transformed weights that may be kept from step to step. Where memory is short there are none: larger tiles
+/// are worth more.
+pub fn kept_weights(tiling: &Tiling) -> usize {
+    match tiling.is_thrifty() {
+        false => KEPT.saturating_sub(arena(&tiling.largest()) + content(tiling.parts())),
+        true => 0,
+    }
+}
+
 /// The peak in bytes of forward and backward passes on so many threads, transformed weights included.
 pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
     let largest = tiling.largest();
@@ -59,7 +69,7 @@ pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
         .map(|Outline { layer, .. }| Weights::bytes(Variant::F4, layer.inputs(), layer.outputs()));
     let both_ways = 2 * transformed.clone().sum::<usize>();
     let passing = transformed.max().unwrap_or(0);
-    let weights = both_ways.min(KEPT.saturating_sub(maps) + passing);
+    let weights = both_ways.min(kept_weights(tiling) + passing);
     let pictures = PICTURES * largest.height * largest.width;
     (maps + regions + sums.sum::<usize>() + weights + threads * SCRATCH + pictures) as u64
 }

@@ -139,11 +139,11 @@ impl Backend for CpuBackend {
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
         let largest = tiling.largest();
-        let bytes = footprint::arena(&largest) + footprint::content(tiling.parts());
+        let room = footprint::kept_weights(tiling);
         let rows = self.workers.instructions().rows();
         // The old arena goes before the new one comes.
         self.prepared = None;
-        self.model.weights.plan(&Outline::of(tiling.plan()), rows, bytes);
+        self.model.weights.plan(&Outline::of(tiling.plan()), rows, room);
         self.prepared = Some(Prepared {
             parts: tiling.parts().iter().map(Part::new).collect::<Result<_>>()?,
             arena: Arena::new(&largest),

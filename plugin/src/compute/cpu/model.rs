@@ -15,9 +15,6 @@ use super::winograd::{Direction, Kernels, Variant, Weights};
 use super::workers::Workers;
 use crate::network::{Convolution, Layer, Network};
 
-/// Transformed weights are kept while they and the plan's other memory take no more bytes than this.
-pub const KEPT: usize = 448 << 20;
-
 /// A network, ready to be run.
 pub struct Model {
     /// conv1_1.
@@ -67,10 +64,9 @@ pub struct TransformedWeights {
 }
 
 impl TransformedWeights {
-    /// Chooses variants for a picture's layers, and which of them to keep beside so many bytes of other memory. The
+    /// Chooses variants for a picture's layers, and keeps as many of them as `room` bytes hold. The
     /// picture's parts go by the same: so their features come out as the whole picture's do, to the bit.
-    pub fn plan(&mut self, layers: &[Outline], rows: usize, bytes: usize) {
-        let mut room = KEPT.saturating_sub(bytes);
+    pub fn plan(&mut self, layers: &[Outline], rows: usize, mut room: usize) {
         let mut kept = HashMap::new();
         // The topmost are the largest, and cost the most for the fewest pixels.
         for &Outline { layer, grid, .. } in layers.iter().skip(1).rev() {

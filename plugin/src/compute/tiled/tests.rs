@@ -297,7 +297,7 @@ fn the_cheapest_tiling_that_fits_is_taken() {
     let backend = cpu();
     let plan = margined(plan(3000, 4500), 16);
     let bytes = |rows, columns| Tiling::cut(&plan, rows, columns).unwrap().bytes(&backend);
-    let untiled = bytes(1, 1);
+    let untiled = Tiling::whole(&plan).unwrap().bytes(&backend);
     let within = |room| Tiling::within(&backend, &plan, room).unwrap();
     let whole = within(untiled).expect("it fits");
     assert_eq!((whole.parts().len(), whole.cost()), (1, 1.0));

@@ -30,15 +30,19 @@ pub struct Tiling {
     /// What each part sees of the whole picture.
     boxes: Vec<Window>,
     parts: Vec<Plan>,
+    thrifty: bool,
 }
 
 impl Tiling {
-    /// A plan in one part: the picture as it is.
+    /// A plan in one part, the picture as it is, and all the memory that makes it fast.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when the plan cannot be carried out.
     pub fn whole(plan: &Plan) -> Result<Self> {
-        Self::cut(plan, 1, 1)
+        Ok(Self {
+            thrifty: false,
+            ..Self::cut(plan, 1, 1)?
+        })
     }
 
     /// The cheapest tiling of a plan that takes no more than `room` bytes; `None` where even the smallest tiles would
@@ -47,6 +51,10 @@ impl Tiling {
     /// # Errors
     /// [`crate::Error::Internal`] when the plan cannot be carried out.
     pub fn within(backend: &dyn Backend, plan: &Plan, room: u64) -> Result<Option<Self>> {
+        let whole = Self::whole(plan)?;
+        if whole.bytes(backend) <= room {
+            return Ok(Some(whole));
+        }
         let (most_rows, most_columns) = (Axis::rows(plan).most(), Axis::columns(plan).most());
         let mut cheapest: Option<Self> = None;
         for rows in 1..=most_rows {
@@ -74,17 +82,31 @@ impl Tiling {
         Ok(cheapest)
     }
 
-    /// A plan, cut into so many rows and columns of tiles, or as many as there is room for.
+    /// A plan, cut into the smallest tiles that there can be.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when the plan cannot be carried out.
+    pub fn smallest(plan: &Plan) -> Result<Self> {
+        Self::cut(plan, usize::MAX, usize::MAX)
+    }
+
+    /// A plan, cut into so many rows and columns of tiles, or as many as there is room for, and as little memory as they
+    /// take.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when the plan cannot be carried out.
     pub fn cut(plan: &Plan, rows: usize, columns: usize) -> Result<Self> {
         plan.check()?;
-        if (rows, columns) == (1, 1) {
+        if (
+            rows.min(Axis::rows(plan).most()),
+            columns.min(Axis::columns(plan).most()),
+        ) == (1, 1)
+        {
             return Ok(Self {
                 whole: plan.clone(),
                 boxes: vec![Window::whole(plan.height, plan.width)],
                 parts: vec![plan.clone()],
+                thrifty: true,
             });
         }
         let (mut boxes, mut parts) = (Vec::new(), Vec::new());
@@ -115,6 +137,7 @@ impl Tiling {
             whole: plan.clone(),
             boxes,
             parts,
+            thrifty: true,
         })
     }
 
@@ -126,6 +149,11 @@ impl Tiling {
     /// What is asked of each part; they differ in sizes, windows and regions' weights alone.
     pub fn parts(&self) -> &[Plan] {
         &self.parts
+    }
+
+    /// Whether memory is short: what can be made again when it is needed is not to be kept.
+    pub fn is_thrifty(&self) -> bool {
+        self.thrifty
     }
 
     /// What each part sees of the whole picture.

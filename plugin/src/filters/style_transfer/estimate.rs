@@ -25,9 +25,8 @@ pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Res
         styles: styles.to_vec(),
     };
     let levels = extent.levels();
-    let finest = levels.iter().map(|level| level.height.max(level.width)).max();
     Ok(Estimate {
-        bytes: extent.bytes(backend, finest.unwrap_or(0))?,
+        bytes: extent.bytes(backend, extent.room(backend))?,
         seconds: seconds(&extent, &levels, &Speed::of(settings, backend)?),
     })
 }

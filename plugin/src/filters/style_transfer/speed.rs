@@ -224,7 +224,7 @@ fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f6
         steps: 1,
     };
     let mut progress = Progress::new(&stopwatch, &[level], 1, |_| 1.0);
-    let Stage::Done(moments) = render.look_at_styles(&mut Tiled::new(backend), &level, &mut progress)? else {
+    let Stage::Done(moments) = render.look_at_styles(&mut Tiled::new(backend), &level, None, &mut progress)? else {
         return Ok((0.0, 0.0));
     };
     let begun = Instant::now();
