@@ -15,6 +15,7 @@ pub mod variation;
 mod wasserstein;
 
 use candle_core::{Tensor, Var};
+use rayon::prelude::*;
 
 use crate::compute::{Moments, MomentsGradient, Statistics, StatisticsGradient};
 use crate::network::Layer;
@@ -100,19 +101,10 @@ impl Objective {
     /// The loss of a picture with these statistics, and its derivatives with respect to them.
     pub fn evaluate(&self, statistics: &Statistics) -> Result<Valued> {
         let (content, content_gradient) = self.evaluate_content(statistics);
-        let mut style = Vec::with_capacity(self.style.len());
-        let mut moments = Vec::with_capacity(self.style.len());
-        for (term, regions) in self.style.iter().zip(&statistics.moments) {
-            let mut loss = 0.0;
-            let mut gradients = Vec::with_capacity(regions.len());
-            for (target, region) in term.targets.iter().zip(regions) {
-                let (value, gradient) = self.evaluate_region(term, target, region)?;
-                loss += value;
-                gradients.push(gradient);
-            }
-            style.push(loss);
-            moments.push(gradients);
-        }
+        // Layers are independent, and their matrices small: each is one thread's work.
+        let layers = self.style.par_iter().zip(&statistics.moments);
+        let layers = layers.map(|(term, regions)| self.evaluate_layer(term, regions));
+        let (style, moments): (Vec<f64>, Vec<_>) = layers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let total = self.alpha * content + self.beta * style.iter().sum::<f64>();
         Ok(Valued {
             content,
@@ -139,6 +131,18 @@ impl Objective {
             gradient.push(self.alpha * factor);
         }
         (total, gradient)
+    }
+
+    /// One layer's loss over all regions with its weight, and the derivatives of its part in the total.
+    fn evaluate_layer(&self, term: &StyleTerm, regions: &[Moments]) -> Result<(f64, Vec<MomentsGradient>)> {
+        let mut loss = 0.0;
+        let mut gradients = Vec::with_capacity(regions.len());
+        for (target, region) in term.targets.iter().zip(regions) {
+            let (value, gradient) = self.evaluate_region(term, target, region)?;
+            loss += value;
+            gradients.push(gradient);
+        }
+        Ok((loss, gradients))
     }
 
     /// One layer's loss over one region with its weight, and the derivatives of its part in the total.

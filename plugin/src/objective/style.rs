@@ -45,8 +45,8 @@ pub struct StyleTarget {
 }
 
 fn covariance(second: &Tensor, mean: &Tensor) -> Result<Tensor> {
-    let column = mean.unsqueeze(1)?;
-    Ok((second - column.matmul(&column.t()?)?)?)
+    // Not a matrix product, for which candle would wake its threads.
+    Ok((second - mean.unsqueeze(1)?.broadcast_mul(&mean.unsqueeze(0)?)?)?)
 }
 
 fn sum(tensor: &Tensor) -> Result<Tensor> {

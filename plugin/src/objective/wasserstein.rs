@@ -15,7 +15,7 @@
 use std::sync::{Arc, Mutex};
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
-use faer::{Mat, Side};
+use faer::{Mat, MatRef, Side};
 
 use crate::{Error, Result};
 
@@ -27,8 +27,8 @@ const ROUNDING: f64 = 1e-6;
 /// The function `X -> trace (T^(1/2) X T^(1/2))^(1/2)` of covariances for a fixed `T`.
 #[derive(Clone, Debug)]
 pub(super) struct RootTrace {
-    /// `[k, C]` on the target's device.
-    basis: Tensor,
+    /// `B`, `[k, C]`.
+    basis: Arc<Mat<f32>>,
     /// `trace T` over the directions kept.
     trace: f64,
 }
@@ -65,28 +65,27 @@ impl RootTrace {
         }
         // A style of one colour has no covariance; one direction of length 0 keeps the shapes.
         let rows = kept.len().max(1);
-        let mut basis = vec![0f32; rows * channels];
-        for (row, &index) in kept.iter().enumerate() {
-            let length = values[index].sqrt();
-            for channel in 0..channels {
-                basis[row * channels + channel] = (length * vectors[(channel, index)]) as f32;
-            }
-        }
+        let entry = |row: usize, channel: usize| match kept.get(row) {
+            Some(&index) => (values[index].sqrt() * vectors[(channel, index)]) as f32,
+            None => 0.0,
+        };
         Ok(Self {
-            basis: Tensor::from_vec(basis, (rows, channels), covariance.device())?,
+            basis: Arc::new(Mat::from_fn(rows, channels, entry)),
             trace,
         })
     }
 
     /// The function's value at `X`, a scalar on candle's tape.
     pub(super) fn apply(&self, covariance: &Tensor) -> Result<Tensor> {
-        let small = self.basis.matmul(covariance)?.matmul(&self.basis.t()?)?;
-        let device = small.device().clone();
-        let root = small
+        let operation = TraceOfRoot {
+            basis: self.basis.clone(),
+            derivative: Mutex::default(),
+        };
+        let root = covariance
             .to_device(&Device::Cpu)?
             .contiguous()?
-            .apply_op1_arc(Arc::new(Box::new(TraceOfRoot::default())))?;
-        Ok(root.to_device(&device)?)
+            .apply_op1_arc(Arc::new(Box::new(operation)))?;
+        Ok(root.to_device(covariance.device())?)
     }
 
     /// `trace T`.
@@ -108,10 +107,10 @@ fn root(value: f64, rounding: f64) -> (f64, f64) {
     }
 }
 
-/// `M -> trace M^(1/2)` for symmetric positive semidefinite `M`, `[k, k]`, in f64 inside.
-#[derive(Default)]
+/// `X -> trace M^(1/2)`, `M = B X B^T`, for covariances `X`, `[C, C]`. Eigenvalues are found in f64.
 struct TraceOfRoot {
-    /// `1/2 M^(-1/2)` (see [`root`]), found along with the value.
+    basis: Arc<Mat<f32>>,
+    /// `1/2 B^T M^(-1/2) B` (see [`root`]), `[C, C]`, found along with the value.
     derivative: Mutex<Vec<f32>>,
 }
 
@@ -121,30 +120,30 @@ impl CustomOp1 for TraceOfRoot {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (size, _) = layout.shape().dims2()?;
+        let (channels, _) = layout.shape().dims2()?;
         let start = layout.start_offset();
-        let entries = &storage.as_slice::<f32>()?[start..start + size * size];
+        let entries = &storage.as_slice::<f32>()?[start..start + channels * channels];
+        let basis = &*self.basis;
+        let small = basis * MatRef::from_row_major_slice(entries, channels, channels) * basis.transpose();
         // Rounding leaves M a little askew; the mean of both halves is symmetric.
-        let entry = |row: usize, column: usize| f64::from(entries[row * size + column]);
-        let matrix = Mat::from_fn(size, size, |row, column| {
-            0.5 * (entry(row, column) + entry(column, row))
+        let matrix = Mat::from_fn(small.nrows(), small.ncols(), |row, column| {
+            0.5 * (f64::from(small[(row, column)]) + f64::from(small[(column, row)]))
         });
         let (values, vectors) = eigen(&matrix).map_err(candle_core::Error::msg)?;
         let largest = values.iter().copied().fold(0.0, f64::max);
-        let mut trace = 0.0;
-        let mut scaled = vectors.clone();
-        for (index, value) in values.into_iter().enumerate() {
-            let (root, slope) = root(value, ROUNDING * largest);
-            trace += root;
-            for row in 0..size {
-                scaled[(row, index)] *= slope;
-            }
-        }
-        let derivative = &scaled * vectors.transpose();
-        let flat = (0..size * size)
-            .map(|at| derivative[(at / size, at % size)] as f32)
+        let roots: Vec<_> = values
+            .into_iter()
+            .map(|value| root(value, ROUNDING * largest))
             .collect();
-        *self.derivative.lock().expect("no panic while it is held") = flat;
+        let trace: f64 = roots.iter().map(|(root, _)| root).sum();
+        // `M^(-1/2) = V S V^T`, so the derivative is that of `S^(1/2) V^T B` with itself.
+        let half = Mat::from_fn(roots.len(), roots.len(), |row, column| {
+            (roots[row].1.sqrt() * vectors[(column, row)]) as f32
+        });
+        let turned = half * basis;
+        let derivative = turned.transpose() * &turned;
+        let flat = (0..channels * channels).map(|at| derivative[(at / channels, at % channels)]);
+        *self.derivative.lock().expect("no panic while it is held") = flat.collect();
         Ok((CpuStorage::F32(vec![trace as f32]), Shape::from(())))
     }
 
