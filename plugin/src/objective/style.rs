@@ -11,7 +11,7 @@
 
 use candle_core::Tensor;
 
-use super::wasserstein::RootTrace;
+use super::wasserstein::Gaussian;
 use crate::Result;
 use crate::compute::Moments;
 
@@ -41,11 +41,10 @@ pub struct StyleTarget {
     square_sums: [f64; 3],
     /// `trace A`: the energy of the features.
     trace: f64,
-    root: Option<RootTrace>,
+    gaussian: Option<Gaussian>,
 }
 
 fn covariance(second: &Tensor, mean: &Tensor) -> Result<Tensor> {
-    // Not a matrix product, for which candle would wake its threads.
     Ok((second - mean.unsqueeze(1)?.broadcast_mul(&mean.unsqueeze(0)?)?)?)
 }
 
@@ -53,21 +52,21 @@ fn sum(tensor: &Tensor) -> Result<Tensor> {
     Ok(tensor.sum_all()?)
 }
 
-fn square_sum(tensor: &Tensor) -> Result<f64> {
-    super::value(&sum(&tensor.sqr()?)?)
+fn trace(matrix: &Tensor) -> Result<f64> {
+    let unit = Tensor::eye(matrix.dim(0)?, matrix.dtype(), matrix.device())?;
+    super::value(&sum(&(matrix * unit)?)?)
 }
 
-fn trace(matrix: &Tensor) -> Result<Tensor> {
-    let unit = Tensor::eye(matrix.dim(0)?, matrix.dtype(), matrix.device())?;
-    sum(&(matrix * unit)?)
+fn square_sum(tensor: &Tensor) -> Result<f64> {
+    super::value(&sum(&tensor.sqr()?)?)
 }
 
 impl StyleTarget {
     /// A target for the given distance.
     pub fn new(moments: &Moments, loss: StyleLoss) -> Result<Self> {
         let covariance = covariance(&moments.second, &moments.mean)?;
-        let root = (loss == StyleLoss::Wasserstein)
-            .then(|| RootTrace::new(&covariance))
+        let gaussian = (loss == StyleLoss::Wasserstein)
+            .then(|| Gaussian::new(&moments.mean, &covariance))
             .transpose()?;
         let of_second = square_sum(&moments.second)?;
         let of_covariance = square_sum(&covariance)?.max(LEAST_COVARIANCE * of_second);
@@ -75,9 +74,9 @@ impl StyleTarget {
             second: moments.second.clone(),
             mean: moments.mean.clone(),
             square_sums: [of_second, square_sum(&moments.mean)?, of_covariance],
-            trace: super::value(&trace(&moments.second)?)?,
+            trace: trace(&moments.second)?,
             covariance,
-            root,
+            gaussian,
         })
     }
 
@@ -92,16 +91,10 @@ impl StyleTarget {
                 // In the units of the covariance, so that the scalings mean what they say.
                 Ok((of_covariances + (of_means * (covariances / means))?)?)
             }
-            StyleLoss::Wasserstein => {
-                let root = match &self.root {
-                    Some(root) => root,
-                    None => &RootTrace::new(&self.covariance)?,
-                };
-                let covariance = covariance(second, mean)?;
-                let of_means = sum(&(mean - &self.mean)?.sqr()?)?;
-                let of_covariances = (trace(&covariance)? - (root.apply(&covariance)? * 2.0)?)?;
-                Ok(((of_means + of_covariances)? + root.trace())?)
-            }
+            StyleLoss::Wasserstein => match &self.gaussian {
+                Some(gaussian) => gaussian.distance(second, mean),
+                None => Gaussian::new(&self.mean, &self.covariance)?.distance(second, mean),
+            },
         }
     }
 

@@ -1,20 +1,24 @@
-//! The part of the 2-Wasserstein distance that candle has no expression for: `trace (R X R)^(1/2)` with `R R = T`.
+//! The squared 2-Wasserstein distance between Gaussians, and its derivatives.
 //!
-//! For Gaussians with covariances `X` and `T` (Dowson and Landau 1982)
-//! `W^2 = |means apart|^2 + trace X + trace T - 2 trace (T^(1/2) X T^(1/2))^(1/2)`.
+//! For Gaussians with means `m` and `t` and covariances `X` and `T` (Dowson and Landau 1982)
+//! `W^2 = |m - t|^2 + trace X + trace T - 2 trace (T^(1/2) X T^(1/2))^(1/2)`.
 //!
 //! With the target's eigenvectors `V_k` and eigenvalues `L_k` of the `k` directions that hold (nearly) all of its
-//! energy, the last term is the trace of the root of the small matrix `M = B X B^T`, `B = L_k^(1/2) V_k^T`, and its
-//! derivative is `1/2 B^T M^(-1/2) B`. Directions in which the picture has no energy have no derivative to speak of. What
-//! stands in for it there is of no account to the features that the moments came from, since those have no component
-//! there either, but `M` is known to f32's precision only, and the root of its rounding would be a thousand times
-//! larger than the rounding: below [`ROUNDING`] a parabola takes the root's place, of the same value and slope where
-//! they meet, and 0 at 0. Painted styles hold 99.9 % of their energy in a small part of the channels, so that the
-//! eigenvalue problem of each step is a small one.
+//! energy, the last trace is that of the root of the small matrix `M = B X B^T`, `B = L_k^(1/2) V_k^T`, and its
+//! derivative with respect to `X` is `1/2 B^T M^(-1/2) B`. Directions in which the picture has no energy have no
+//! derivative to speak of. What stands in for it there is of no account to the features that the moments came from,
+//! since those have no component there either, but `M` is known to f32's precision only, and the root of its rounding
+//! would be a thousand times larger than the rounding: below [`ROUNDING`] a parabola takes the root's place, of the same
+//! value and slope where they meet, and 0 at 0. Painted styles hold 99.9 % of their energy in a part of the channels, so
+//! that the eigenvalue problem of each step is smaller than the matrices.
+//!
+//! What comes in are second moments `S = X + m m^T`, so that with `G = dW^2/dX` the derivatives are `dW^2/dS = G` and
+//! `dW^2/dm = 2 (m - t) - 2 G m`. All of it is one operation on candle's tape: in single ones, each of its matrices would
+//! wake candle's threads, which wait for work by spinning.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Shape, Tensor};
 use faer::{Mat, MatRef, Side};
 
 use crate::{Error, Result};
@@ -24,11 +28,16 @@ const NEGLIGIBLE: f64 = 1e-3;
 /// The share of the largest eigenvalue below which eigenvalues are mostly rounding.
 const ROUNDING: f64 = 1e-6;
 
-/// The function `X -> trace (T^(1/2) X T^(1/2))^(1/2)` of covariances for a fixed `T`.
+/// A Gaussian to measure distances from.
 #[derive(Clone, Debug)]
-pub(super) struct RootTrace {
+pub(super) struct Gaussian(Arc<Target>);
+
+#[derive(Debug)]
+struct Target {
+    /// `t`, `[C]`.
+    mean: Vec<f32>,
     /// `B`, `[k, C]`.
-    basis: Arc<Mat<f32>>,
+    basis: Mat<f32>,
     /// `trace T` over the directions kept.
     trace: f64,
 }
@@ -48,9 +57,9 @@ fn to_matrix(tensor: &Tensor) -> Result<Mat<f64>> {
     Ok(Mat::from_fn(rows.len(), columns, |row, column| rows[row][column]))
 }
 
-impl RootTrace {
-    /// For the covariance `T`, `[C, C]`.
-    pub(super) fn new(covariance: &Tensor) -> Result<Self> {
+impl Gaussian {
+    /// With mean `t`, `[C]`, and covariance `T`, `[C, C]`.
+    pub(super) fn new(mean: &Tensor, covariance: &Tensor) -> Result<Self> {
         let channels = covariance.dim(0)?;
         let (values, vectors) = eigen(&to_matrix(covariance)?).map_err(Error::Internal)?;
         let energy: f64 = values.iter().map(|value| value.max(0.0)).sum();
@@ -69,28 +78,23 @@ impl RootTrace {
             Some(&index) => (values[index].sqrt() * vectors[(channel, index)]) as f32,
             None => 0.0,
         };
-        Ok(Self {
-            basis: Arc::new(Mat::from_fn(rows, channels, entry)),
+        Ok(Self(Arc::new(Target {
+            mean: mean.to_vec1::<f32>()?,
+            basis: Mat::from_fn(rows, channels, entry),
             trace,
-        })
+        })))
     }
 
-    /// The function's value at `X`, a scalar on candle's tape.
-    pub(super) fn apply(&self, covariance: &Tensor) -> Result<Tensor> {
-        let operation = TraceOfRoot {
-            basis: self.basis.clone(),
-            derivative: Mutex::default(),
+    /// The squared distance of moments `S`, `[C, C]`, and `m`, `[C]`: a scalar on candle's tape.
+    pub(super) fn distance(&self, second: &Tensor, mean: &Tensor) -> Result<Tensor> {
+        let operation = Distance {
+            target: self.0.clone(),
+            derivatives: Mutex::default(),
         };
-        let root = covariance
-            .to_device(&Device::Cpu)?
-            .contiguous()?
-            .apply_op1_arc(Arc::new(Box::new(operation)))?;
-        Ok(root.to_device(covariance.device())?)
-    }
-
-    /// `trace T`.
-    pub(super) fn trace(&self) -> f64 {
-        self.trace
+        let second_here = second.to_device(&Device::Cpu)?.contiguous()?;
+        let mean_here = mean.to_device(&Device::Cpu)?.contiguous()?;
+        let distance = second_here.apply_op2_arc(&mean_here, Arc::new(Box::new(operation)))?;
+        Ok(distance.to_device(second.device())?)
     }
 }
 
@@ -107,49 +111,101 @@ fn root(value: f64, rounding: f64) -> (f64, f64) {
     }
 }
 
-/// `X -> trace M^(1/2)`, `M = B X B^T`, for covariances `X`, `[C, C]`. Eigenvalues are found in f64.
-struct TraceOfRoot {
-    basis: Arc<Mat<f32>>,
-    /// `1/2 B^T M^(-1/2) B` (see [`root`]), `[C, C]`, found along with the value.
-    derivative: Mutex<Vec<f32>>,
+/// The operation.
+struct Distance {
+    target: Arc<Target>,
+    /// With respect to `S` and to `m`, found along with the value.
+    derivatives: Mutex<(Vec<f32>, Vec<f32>)>,
 }
 
-impl CustomOp1 for TraceOfRoot {
-    fn name(&self) -> &'static str {
-        "trace-of-root"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (channels, _) = layout.shape().dims2()?;
-        let start = layout.start_offset();
-        let entries = &storage.as_slice::<f32>()?[start..start + channels * channels];
-        let basis = &*self.basis;
-        let small = basis * MatRef::from_row_major_slice(entries, channels, channels) * basis.transpose();
-        // Rounding leaves M a little askew; the mean of both halves is symmetric.
+impl Target {
+    /// `trace (T^(1/2) X T^(1/2))^(1/2)` and its derivative with respect to `X`, `[C, C]`.
+    fn root_trace(&self, covariance: &[f32]) -> Result<(f64, Mat<f32>), String> {
+        let channels = self.mean.len();
+        let small = &self.basis * MatRef::from_row_major_slice(covariance, channels, channels) * self.basis.transpose();
+        // Rounding leaves M a little askew; the mean of both halves is symmetric. Its eigenvalues are found in f64.
         let matrix = Mat::from_fn(small.nrows(), small.ncols(), |row, column| {
             0.5 * (f64::from(small[(row, column)]) + f64::from(small[(column, row)]))
         });
-        let (values, vectors) = eigen(&matrix).map_err(candle_core::Error::msg)?;
+        let (values, vectors) = eigen(&matrix)?;
         let largest = values.iter().copied().fold(0.0, f64::max);
         let roots: Vec<_> = values
             .into_iter()
             .map(|value| root(value, ROUNDING * largest))
             .collect();
-        let trace: f64 = roots.iter().map(|(root, _)| root).sum();
-        // `M^(-1/2) = V S V^T`, so the derivative is that of `S^(1/2) V^T B` with itself.
+        // `M^(-1/2) = V S V^T`, so the derivative is the product of `S^(1/2) V^T B` with itself.
         let half = Mat::from_fn(roots.len(), roots.len(), |row, column| {
             (roots[row].1.sqrt() * vectors[(column, row)]) as f32
         });
-        let turned = half * basis;
-        let derivative = turned.transpose() * &turned;
-        let flat = (0..channels * channels).map(|at| derivative[(at / channels, at % channels)]);
-        *self.derivative.lock().expect("no panic while it is held") = flat.collect();
-        Ok((CpuStorage::F32(vec![trace as f32]), Shape::from(())))
+        let turned = half * &self.basis;
+        Ok((roots.iter().map(|(root, _)| root).sum(), turned.transpose() * &turned))
+    }
+}
+
+impl CustomOp2 for Distance {
+    fn name(&self) -> &'static str {
+        "wasserstein-distance"
     }
 
-    fn bwd(&self, argument: &Tensor, _: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let derivative = self.derivative.lock().expect("no panic while it is held").clone();
-        let derivative = Tensor::from_vec(derivative, argument.shape(), argument.device())?;
-        Ok(Some(derivative.broadcast_mul(gradient)?))
+    fn cpu_fwd(
+        &self,
+        second: &CpuStorage,
+        second_layout: &Layout,
+        mean: &CpuStorage,
+        mean_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let Target {
+            mean: wanted, trace, ..
+        } = &*self.target;
+        let channels = wanted.len();
+        let second = &second.as_slice::<f32>()?[second_layout.start_offset()..][..channels * channels];
+        let mean = &mean.as_slice::<f32>()?[mean_layout.start_offset()..][..channels];
+        let rows = second.chunks_exact(channels).zip(mean);
+        let covariance: Vec<f32> = rows
+            .flat_map(|(row, &own)| row.iter().zip(mean).map(move |(moment, &other)| moment - own * other))
+            .collect();
+        let (root, root_derivative) = self.target.root_trace(&covariance).map_err(candle_core::Error::msg)?;
+
+        let apart: Vec<f32> = mean.iter().zip(wanted).map(|(own, wanted)| own - wanted).collect();
+        let of_means: f64 = apart.iter().map(|&apart| f64::from(apart).powi(2)).sum();
+        let own_trace: f64 = covariance
+            .iter()
+            .step_by(channels + 1)
+            .map(|&variance| f64::from(variance))
+            .sum();
+
+        let mut to_second: Vec<f32> = (0..channels * channels)
+            .map(|at| -2.0 * root_derivative[(at % channels, at / channels)])
+            .collect();
+        to_second
+            .iter_mut()
+            .step_by(channels + 1)
+            .for_each(|diagonal| *diagonal += 1.0);
+        let rows = to_second.chunks_exact(channels).zip(&apart);
+        let to_mean = rows
+            .map(|(row, apart)| {
+                let along: f32 = row.iter().zip(mean).map(|(slope, mean)| slope * mean).sum();
+                2.0 * (apart - along)
+            })
+            .collect();
+        *self.derivatives.lock().unwrap_or_else(PoisonError::into_inner) = (to_second, to_mean);
+        let distance = of_means + own_trace + trace - 2.0 * root;
+        Ok((CpuStorage::F32(vec![distance as f32]), Shape::from(())))
+    }
+
+    fn bwd(
+        &self,
+        second: &Tensor,
+        mean: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let derivatives = self.derivatives.lock().unwrap_or_else(PoisonError::into_inner);
+        let factor = gradient.to_scalar::<f32>()?;
+        let scaled = |values: &[f32], model: &Tensor| {
+            let values = values.iter().map(|value| factor * value).collect();
+            Tensor::from_vec(values, model.shape(), model.device()).map(Some)
+        };
+        Ok((scaled(&derivatives.0, second)?, scaled(&derivatives.1, mean)?))
     }
 }
