@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use candle_core::{Device, Tensor};
 use pentimento_plugin::canvas::Picture;
 use pentimento_plugin::compute::candle::CandleBackend;
-use pentimento_plugin::compute::cpu::CpuBackend;
+use pentimento_plugin::compute::cpu::{CpuBackend, InstructionSet};
 use pentimento_plugin::compute::{Backend, Plan, Pooling, Tiling, Window};
 use pentimento_plugin::control::{Control, Flow, LogLevel, Report};
 use pentimento_plugin::filters::{Rendered, style_transfer};
@@ -185,8 +185,12 @@ fn the_plain_backend_agrees_with_float64() {
 }
 
 #[test]
-fn the_cpu_backend_agrees_with_float64() {
-    agrees_with_float64(&mut CpuBackend::new(Network::embedded().unwrap(), 0).unwrap());
+fn the_cpu_backend_agrees_with_float64_by_all_instructions() {
+    for instructions in InstructionSet::available() {
+        println!("{}", instructions.name());
+        let network = Network::embedded().unwrap();
+        agrees_with_float64(&mut CpuBackend::with_instructions(network, 0, instructions).unwrap());
+    }
 }
 
 /// Keeps the losses of all steps.
