@@ -8,7 +8,7 @@ use super::means::{FEWEST_PAIRS, Means};
 use super::memory;
 use super::schedule::{self, Level};
 use crate::canvas::{self, Size};
-use crate::compute::{Backend, Plan};
+use crate::compute::{Backend, Plan, Tiling};
 use crate::network::Layer;
 use crate::settings::{Edges, Optimiser, StyleTransfer};
 use crate::{Error, Result};
@@ -95,8 +95,7 @@ impl Extent<'_> {
         let mut longest = self.history(level.height, level.width);
         let mut looking = 0;
         for &style in &self.styles {
-            let plan = self.style_plan(padded(self.style(style, level)))?;
-            looking = looking.max(Means::least(backend, &plan, 0)?);
+            looking = looking.max(self.least_look(backend, padded(self.style(style, level)))?);
         }
         while let Some(means) = Means::within(backend, &plan, longest, room)? {
             if means.style_room.is_none_or(|room| looking <= room) {
@@ -110,14 +109,23 @@ impl Extent<'_> {
         Err(no_room(level.height, level.width))
     }
 
-    /// By which means a style of this size, padded to what the network needs, is looked at.
+    /// How a style of this size, padded to what the network needs, is looked at.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room for it.
-    pub fn style_means(&self, backend: &dyn Backend, style: Size, room: Option<u64>) -> Result<Means> {
+    pub fn look(&self, backend: &dyn Backend, style: Size, room: Option<u64>) -> Result<Tiling> {
         let plan = self.style_plan(style)?;
-        let means = Means::within(backend, &plan, 0, room)?;
-        means.ok_or_else(|| no_room(style.height, style.width))
+        let Some(room) = room else {
+            return Tiling::whole(&plan);
+        };
+        let tiling = Tiling::within(backend, &plan, room.saturating_sub(memory::looking(&plan)))?;
+        tiling.ok_or_else(|| no_room(style.height, style.width))
+    }
+
+    /// The least bytes that it takes to look at a style of this size.
+    fn least_look(&self, backend: &dyn Backend, style: Size) -> Result<u64> {
+        let plan = self.style_plan(style)?;
+        Ok(memory::looking(&plan) + Tiling::smallest(&plan)?.bytes(backend))
     }
 
     /// The least bytes that a render takes whose finest level has this longer side: for its steps, or for looking at a
@@ -129,8 +137,8 @@ impl Extent<'_> {
         let mut most = Means::least(backend, &plan, history)?;
         let resting = memory::resting(&plan, history.min(FEWEST_PAIRS));
         for &style in &self.styles {
-            let plan = self.style_plan(padded(fit(style, self.brush(longer))))?;
-            most = most.max(resting + Means::least(backend, &plan, 0)?);
+            let style = padded(fit(style, self.brush(longer)));
+            most = most.max(resting + self.least_look(backend, style)?);
         }
         Ok(most)
     }
@@ -147,8 +155,9 @@ impl Extent<'_> {
             let resting = memory::resting(plan, means.history);
             for &style in &self.styles {
                 let style = padded(self.style(style, level));
-                let looking = self.style_means(backend, style, means.style_room)?;
-                most = most.max(resting + looking.bytes);
+                let tiling = self.look(backend, style, means.style_room)?;
+                let looking = memory::looking(tiling.plan()) + tiling.bytes(backend);
+                most = most.max(resting + looking);
             }
             most = most.max(means.bytes);
         }

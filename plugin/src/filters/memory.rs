@@ -11,6 +11,8 @@ const STEP: usize = 64;
 const PICTURES: u64 = 9;
 /// The pictures that an optimiser holds between steps beside its history, and the content at its size.
 const RESTING: u64 = 6;
+/// The pictures of a style that is looked at.
+const LOOKING: u64 = 3;
 /// The bytes of a picture's pixel: three samples of f32.
 const PIXEL: u64 = 3 * 4;
 /// The program, and the network's weights as they come.
@@ -19,6 +21,11 @@ const PROGRAM: u64 = 120_000_000;
 /// What the pictures of a render take that are not the network's, with so many pairs of them in the optimiser's history.
 pub fn pictures(plan: &Plan, history: usize) -> u64 {
     (plan.width * plan.height) as u64 * PIXEL * (PICTURES + 2 * history as u64)
+}
+
+/// What looking at a picture takes beside the network: the picture, its tensor, and that with a margin around it.
+pub fn looking(plan: &Plan) -> u64 {
+    (plan.width * plan.height) as u64 * PIXEL * LOOKING
 }
 
 /// What an optimiser holds between steps, with so many pairs in its history.

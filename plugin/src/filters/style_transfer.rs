@@ -243,8 +243,7 @@ impl<'a> Render<'a> {
             let Size { width, height } = self.extent.style(style.size(), level);
             let (style, _) = padded(resized(Cow::Borrowed(style), width, height, Light::Linear)?)?;
             let margin = self.extent.margin(style.height, style.width, &device)?;
-            let means = self.extent.style_means(network.backend(), style.size(), room)?;
-            network.prepare(means.tiling)?;
+            network.prepare(self.extent.look(network.backend(), style.size(), room)?)?;
             statistics.push((network.forward(&margin.pad(&style.to_tensor(&device)?)?)?, *share));
             let flow = progress.looked(
                 "looking at the style",
