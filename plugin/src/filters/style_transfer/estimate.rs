@@ -8,7 +8,8 @@ use crate::Result;
 use crate::canvas::Size;
 use crate::compute;
 use crate::filters::Estimate;
-use crate::filters::extent::{self, Extent};
+use crate::filters::extent::Extent;
+use crate::filters::means::Means;
 use crate::filters::schedule::Level;
 use crate::settings::StyleTransfer;
 
@@ -24,24 +25,28 @@ pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Res
         content,
         styles: styles.to_vec(),
     };
-    let levels = extent.levels();
+    let room = extent.room(backend);
+    let levels = extent.levels().into_iter();
+    let levels = levels.map(|level| Ok((level, extent.means(backend, &level, room)?)));
+    let levels = levels.collect::<Result<Vec<_>>>()?;
     Ok(Estimate {
-        bytes: extent.bytes(backend, extent.room(backend))?,
+        bytes: extent.bytes(backend, room)?,
         seconds: seconds(&extent, &levels, &Speed::of(settings, backend)?),
     })
 }
 
-fn seconds(extent: &Extent, levels: &[Level], speed: &Speed) -> f64 {
+/// The time of these levels, each painted by its means.
+fn seconds(extent: &Extent, levels: &[(Level, Means)], speed: &Speed) -> f64 {
     let mut taken = 0;
-    let mut level = |level: &Level| {
+    let mut level = |(level, means): &(Level, Means)| {
         let look_at = |size: Size| speed.look(extent.pixels_seen(size.height, size.width));
         let styles = extent.styles.iter().map(|&style| look_at(extent.style(style, level)));
         let pixels = extent.pixels_seen(level.height, level.width);
         // The history is carried from level to level: a pair for each step until it is full.
-        let history = extent::history(3 * level.height * level.width);
-        let pairs = (taken..taken + level.steps).map(|step| step.min(history)).sum();
+        let pairs = (taken..taken + level.steps).map(|step| step.min(means.history)).sum();
         taken += level.steps;
-        styles.sum::<f64>() + speed.look(pixels) + speed.steps(level, pixels, pairs) + speed.level
+        let steps = speed.steps(level, pixels, means.tiling.cost(), pairs);
+        styles.sum::<f64>() + speed.look(pixels) + steps + speed.level
     };
     levels.iter().map(&mut level).sum()
 }
@@ -49,6 +54,8 @@ fn seconds(extent: &Extent, levels: &[Level], speed: &Speed) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::cpu::CpuBackend;
+    use crate::network::Network;
     use crate::settings::{Settings, manifest};
 
     const STYLE: Size = Size { width: 90, height: 50 };
@@ -67,7 +74,13 @@ mod tests {
             content: Size { width: 160, height: 80 },
             styles: vec![STYLE; 2],
         };
-        seconds(&extent, &extent.levels(), &speed)
+        let network = Network::embedded().unwrap();
+        let backend = CpuBackend::new(network, 1).unwrap();
+        let levels = extent.levels().into_iter();
+        let levels: Vec<_> = levels
+            .map(|level| (level, extent.means(&backend, &level, extent.room(&backend)).unwrap()))
+            .collect();
+        seconds(&extent, &levels, &speed)
     }
 
     #[test]
@@ -92,6 +105,11 @@ mod tests {
         // Large enough for every covariance to have its full rank.
         let long = [("quality", "1"), ("pyramid", "false"), ("working_size", "1600")];
         assert_eq!(seconds_at(Speed { eigen: 1.28, ..nothing }, &long), 400.0);
+        // Where memory is short, tiles are seen more than once.
+        let pixel = Speed { pixel: 1.0, ..nothing };
+        let tiled = [&long[..], &[("memory_limit", "1")]].concat();
+        let ratio = seconds_at(pixel, &tiled) / seconds_at(pixel, &long);
+        assert!((1.3..4.0).contains(&ratio), "{ratio}");
     }
 
     #[test]

@@ -87,10 +87,11 @@ impl Speed {
         FORWARD * (self.step + self.pixel * pixels)
     }
 
-    /// Seconds for the steps of a level at which the network sees so many pixels and L-BFGS reads so many pairs in all.
-    pub fn steps(&self, level: &Level, pixels: f64, pairs: usize) -> f64 {
+    /// Seconds for the steps of a level at which the network sees so many pixels, `again` times as often as it would
+    /// without tiles, and L-BFGS reads so many pairs in all.
+    pub fn steps(&self, level: &Level, pixels: f64, again: f64, pairs: usize) -> f64 {
         let side = pixels.sqrt().min(FULLY_RANKED);
-        let evaluation = self.step + self.pixel * pixels + self.eigen * side / RANKED as f64;
+        let evaluation = self.step + self.pixel * pixels * again + self.eigen * side / RANKED as f64;
         let samples = 3 * level.width * level.height;
         level.steps as f64 * evaluation + self.pair * (pairs * samples) as f64
     }
@@ -155,6 +156,7 @@ fn what_matters(settings: &StyleTransfer) -> StyleTransfer {
         learning_rate: 0.01,
         pyramid: false,
         working_size: 0,
+        memory_limit: 0.0,
         ..settings.clone()
     }
 }
