@@ -35,6 +35,9 @@ pub struct FirstLayer {
 }
 
 impl FirstLayer {
+    /// Multiplications for a pixel in either direction, those with what is padded included.
+    pub const MULTIPLICATIONS: usize = DEPTH * FEATURES;
+
     /// Packs the weights `[64, 3, 3, 3]`.
     pub fn new(convolution: &Convolution, normalisation: Normalisation) -> Self {
         let weight = |tap: usize, feature: usize| {

@@ -15,7 +15,8 @@
 //! - [`first`], for conv1_1;
 //! - [`moments`], [`content`], [`injection`], statistics and what they say to the features;
 //! - [`outline`], [`arena`] and [`footprint`], memory: what a plan takes, taking it, and telling of it;
-//! - [`part`], [`model`] and [`pass`], parts of pictures, weights, and once up and down the network.
+//! - [`part`], [`model`] and [`pass`], parts of pictures, weights, and once up and down the network;
+//! - [`profile`], where the time of a step goes.
 //!
 //! Results depend neither on the number of threads nor on which of them did what.
 
@@ -42,6 +43,7 @@ mod part;
 mod pass;
 mod pool;
 mod product;
+pub mod profile;
 #[cfg(test)]
 pub(in crate::compute) mod tests;
 mod transform;
@@ -58,6 +60,7 @@ use self::model::Model;
 use self::moments::Region;
 use self::outline::Outline;
 use self::part::Part;
+use self::profile::{Stopwatch, Work};
 use self::workers::Workers;
 use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling};
 use crate::network::Network;
@@ -76,6 +79,7 @@ struct Prepared {
     arena: Arena,
     /// The part whose `forward` left in the arena what `backward` needs.
     went_forward: Option<usize>,
+    stopwatch: Stopwatch,
 }
 
 impl CpuBackend {
@@ -107,6 +111,7 @@ impl CpuBackend {
         };
         let samples = values(picture, &[1, 3, plan.height, plan.width])?;
         prepared.went_forward = None;
+        prepared.stopwatch.start();
         prepared.arena.lay_out(plan);
         pass::forward(
             &self.workers,
@@ -114,6 +119,7 @@ impl CpuBackend {
             &mut prepared.arena,
             plan.pooling,
             &samples,
+            &mut prepared.stopwatch,
         );
         Ok(prepared)
     }
@@ -148,6 +154,7 @@ impl Backend for CpuBackend {
             parts: tiling.parts().iter().map(Part::new).collect::<Result<_>>()?,
             arena: Arena::new(&largest),
             went_forward: None,
+            stopwatch: Stopwatch::new(),
         });
         Ok(())
     }
@@ -214,6 +221,7 @@ impl Backend for CpuBackend {
                     .content
                     .push(content::distance(&self.workers, grid, tap.window, features, Some(held)));
             }
+            prepared.stopwatch.lap(layer, Work::Statistics);
         }
         prepared.went_forward = Some(part);
         Ok(statistics)
@@ -224,7 +232,8 @@ impl Backend for CpuBackend {
         let Some(part) = prepared.went_forward else {
             return Err(Error::Internal("backward without a forward pass".into()));
         };
-        let (part, arena) = (&prepared.parts[part], &mut prepared.arena);
+        let (part, arena, stopwatch) = (&prepared.parts[part], &mut prepared.arena, &mut prepared.stopwatch);
+        stopwatch.resume();
         let plan = &part.plan;
         let held = part.content.as_ref().map_or(0, Vec::len);
         if gradient.moments.len() != plan.style_layers.len() || gradient.content.len() != held {
@@ -247,6 +256,7 @@ impl Backend for CpuBackend {
                 let mean = values(&region.mean, &[channels])?;
                 factor.set(&second, &mean, weight);
             }
+            stopwatch.lap(layer, Work::Statistics);
         }
         let content = plan
             .content_layers
@@ -259,7 +269,8 @@ impl Backend for CpuBackend {
             });
         let content: Vec<f32> = content.collect();
         let mut picture = vec![0f32; 3 * plan.height * plan.width];
-        pass::backward(&self.workers, &mut self.model, arena, part, &content, &mut picture);
+        let model = &mut self.model;
+        pass::backward(&self.workers, model, arena, part, &content, &mut picture, stopwatch);
         Ok(Tensor::from_vec(
             picture,
             (1, 3, plan.height, plan.width),

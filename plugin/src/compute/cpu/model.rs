@@ -89,6 +89,11 @@ impl TransformedWeights {
         self.passing = Weights::empty();
     }
 
+    /// How a layer other than the first is convolved.
+    pub fn variant(&self, layer: Layer) -> Variant {
+        self.variants[layer.index()]
+    }
+
     /// The weights of a layer other than the first, for one direction.
     pub fn get(&mut self, workers: &Workers, layer: Layer, direction: Direction) -> &Weights {
         let variant = self.variants[layer.index()];

@@ -15,12 +15,20 @@ use super::model::Model;
 use super::outline::Outline;
 use super::part::Part;
 use super::pool::{PoolGradient, Pooled, Spread};
+use super::profile::{Stopwatch, Work};
 use super::winograd::{Direction, convolve};
 use super::workers::{Task, Workers};
 use crate::compute::Pooling;
 
 /// Runs a picture `[3][H][W]` up to the highest tapped layer.
-pub fn forward(workers: &Workers, model: &mut Model, arena: &mut Arena, pooling: Pooling, picture: &[f32]) {
+pub fn forward(
+    workers: &Workers,
+    model: &mut Model,
+    arena: &mut Arena,
+    pooling: Pooling,
+    picture: &[f32],
+    stopwatch: &mut Stopwatch,
+) {
     let grid = arena.layers[0].outline.grid;
     model.first.normalise(grid, picture, &mut arena.input);
     for index in 0..arena.layers.len() {
@@ -38,6 +46,7 @@ pub fn forward(workers: &Workers, model: &mut Model, arena: &mut Arena, pooling:
                 convolve(workers, weights, grid, &Stored { grid, values }, &sink);
             }
         }
+        stopwatch.lap(layer, Work::Forward);
     }
 }
 
@@ -89,11 +98,12 @@ pub fn backward(
     part: &Part,
     content: &[f32],
     picture: &mut [f32],
+    stopwatch: &mut Stopwatch,
 ) {
     let top = arena.layers.len() - 1;
     let mut buffer = top % 2;
     arena.buffers[buffer][..arena.layers[top].outline.len()].fill(Lanes::ZERO);
-    inject(workers, arena, top, part, content, buffer);
+    inject(workers, arena, top, part, content, buffer, stopwatch);
     for index in (1..=top).rev() {
         let (this, below) = (&arena.layers[index], &arena.layers[index - 1]);
         let Outline { layer, grid, .. } = this.outline;
@@ -109,6 +119,7 @@ pub fn backward(
             Some(source) if !this.outline.unpools() => convolve(workers, weights, grid, &source, &sink),
             _ => convolve(workers, weights, grid, &Stored { grid, values: read }, &sink),
         }
+        stopwatch.lap(layer, Work::Backward);
         buffer = 1 - buffer;
         if below.outline.unpools() {
             let (read, written) = read_and_written(&mut arena.buffers, buffer);
@@ -118,10 +129,11 @@ pub fn backward(
             }
             buffer = 1 - buffer;
         }
-        inject(workers, arena, index - 1, part, content, buffer);
+        inject(workers, arena, index - 1, part, content, buffer, stopwatch);
     }
-    let grid = arena.layers[0].outline.grid;
+    let Outline { layer, grid, .. } = arena.layers[0].outline;
     model.first.backward(workers, grid, &arena.buffers[buffer], picture);
+    stopwatch.lap(layer, Work::Backward);
 }
 
 fn read_and_written(buffers: &mut [Vec<Lanes>; 2], read: usize) -> (&[Lanes], &mut [Lanes]) {
@@ -158,7 +170,15 @@ fn pool_gradient<'a>(memory: &'a LayerMemory, pooled: &'a [Lanes]) -> Option<Poo
 }
 
 /// Adds what a layer's statistics say to the gradient at that layer.
-fn inject(workers: &Workers, arena: &mut Arena, index: usize, part: &Part, content: &[f32], buffer: usize) {
+fn inject(
+    workers: &Workers,
+    arena: &mut Arena,
+    index: usize,
+    part: &Part,
+    content: &[f32],
+    buffer: usize,
+    stopwatch: &mut Stopwatch,
+) {
     let memory = &arena.layers[index];
     let Outline { layer, grid, tap, .. } = memory.outline;
     let Some(tap) = tap else { return };
@@ -180,6 +200,7 @@ fn inject(workers: &Workers, arena: &mut Arena, index: usize, part: &Part, conte
             .map(|(index, held)| (held[index].as_slice(), content[index])),
     };
     injection.add_to(workers, &mut arena.buffers[buffer][..memory.outline.len()]);
+    stopwatch.lap(layer, Work::Statistics);
 }
 
 /// Writes out a gradient that is otherwise made where it is read.

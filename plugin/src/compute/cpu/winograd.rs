@@ -59,9 +59,18 @@ impl Variant {
         const TRANSFORM: usize = 16;
         /// What it costs to fetch a transformed weight.
         const WEIGHT: usize = 40;
-        let tiles = grid.height.div_ceil(self.outputs()) * grid.width.div_ceil(self.outputs());
         let per_tile = inputs * outputs + TRANSFORM * (inputs + outputs);
-        self.positions() * (tiles.next_multiple_of(rows) * per_tile + WEIGHT * inputs * outputs)
+        self.positions() * (self.multiplied_tiles(grid, rows) * per_tile + WEIGHT * inputs * outputs)
+    }
+
+    /// The tiles that cover a map.
+    fn tiles(self, grid: Grid) -> usize {
+        grid.height.div_ceil(self.outputs()) * grid.width.div_ceil(self.outputs())
+    }
+
+    /// The same with those that fill up the last panel of so many rows, and are multiplied for nothing.
+    pub fn multiplied_tiles(self, grid: Grid, rows: usize) -> usize {
+        self.tiles(grid).next_multiple_of(rows)
     }
 
     /// The outputs on a tile's side.
@@ -235,37 +244,38 @@ fn convolve_with<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, co
     source: &S,
     sink: &K,
 ) {
-    let across = grid.width.div_ceil(OUT);
-    let tiles = grid.height.div_ceil(OUT) * across;
-    let rows = workers.instructions().rows();
+    let tiles = weights.variant.tiles(grid);
     let task = Convolution {
         _transform: transform,
         weights,
         grid,
         source,
         sink,
-        across,
+        across: grid.width.div_ceil(OUT),
         tiles,
-        block: block_size(
-            weights.inputs.max(weights.outputs),
-            rows,
-            tiles.div_ceil(workers.threads()),
-        ),
+        block: block_size(workers, tiles, weights.inputs.max(weights.outputs)),
     };
     workers.run(tiles.div_ceil(task.block), &task);
 }
 
+/// How many blocks a map is computed in. Each reads all weights.
+pub fn blocks(workers: &Workers, variant: Variant, grid: Grid, channels: usize) -> usize {
+    let tiles = variant.tiles(grid);
+    tiles.div_ceil(block_size(workers, tiles, channels))
+}
+
 /// Tiles in a block: whole panels, as many as the second cache holds (measured), but no more than a thread's share.
-fn block_size(channels: usize, rows: usize, share: usize) -> usize {
+fn block_size(workers: &Workers, tiles: usize, channels: usize) -> usize {
     let panels_of_14 = match channels {
         0..=64 => 1,
         65..=128 => 2,
         129..=256 => 4,
         _ => 10,
     };
-    let tiles: usize = 14 * panels_of_14;
-    let tiles = tiles.next_multiple_of(rows);
-    tiles.min(share.next_multiple_of(rows))
+    let rows = workers.instructions().rows();
+    let held = usize::next_multiple_of(14 * panels_of_14, rows);
+    let share = tiles.div_ceil(workers.threads());
+    held.min(share.next_multiple_of(rows))
 }
 
 /// Each piece is a block of tiles.

@@ -1,0 +1,107 @@
+//! What the benches of the network run: the article's objective on noise, as a step of an optimiser would.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use pentimento_plugin::compute::cpu::CpuBackend;
+use pentimento_plugin::compute::{Backend, Plan, Pooling, Tiling, Window};
+use pentimento_plugin::network::{Convolution, Layer, Network, Normalisation};
+use pentimento_plugin::objective::{ContentTerm, Objective, Scaling, StyleLoss, StyleTarget, StyleTerm};
+use pentimento_plugin::{Error, Result};
+
+/// The article's style layers and their weights.
+const STYLE: [(&str, f64); 5] = [
+    ("conv1_1", 1.0),
+    ("conv2_1", 0.75),
+    ("conv3_1", 0.2),
+    ("conv4_1", 0.2),
+    ("conv5_1", 0.2),
+];
+const CONTENT: &str = "conv4_2";
+
+/// A backend that holds a picture's content, the picture, and what is wanted of it.
+pub struct Subject {
+    pub backend: CpuBackend,
+    pub picture: Tensor,
+    pub objective: Objective,
+}
+
+impl Subject {
+    /// Square pictures of noise, `size` pixels wide.
+    pub fn new(size: usize) -> Result<Self> {
+        let mut backend = CpuBackend::new(Arc::new(network()), 0)?;
+        let picture = || Tensor::rand(0f32, 1f32, (1, 3, size, size), &Device::Cpu);
+        backend.prepare(&Tiling::whole(&plan(size)?)?)?;
+        let targets = backend.forward(0, &picture()?)?.moments;
+        let energies = backend.hold_content(0, &picture()?)?;
+        let content = energies.iter().map(|energy| ContentTerm {
+            weight: 1.0,
+            energy: energy.mean_square,
+        });
+        let style = STYLE.iter().zip(&targets).map(|((name, weight), moments)| {
+            Ok(StyleTerm {
+                layer: layer(name)?,
+                weight: *weight,
+                targets: vec![StyleTarget::new(&moments[0], StyleLoss::Gram)?],
+            })
+        });
+        Ok(Self {
+            objective: Objective {
+                alpha: 1.0,
+                beta: 30.0,
+                loss: StyleLoss::Gram,
+                scaling: Scaling::Chw,
+                content: content.collect(),
+                style: style.collect::<Result<_>>()?,
+            },
+            picture: picture()?,
+            backend,
+        })
+    }
+}
+
+fn layer(name: &str) -> Result<Layer> {
+    name.parse().map_err(Error::Internal)
+}
+
+fn plan(size: usize) -> Result<Plan> {
+    Ok(Plan {
+        height: size,
+        width: size,
+        window: Window::whole(size, size),
+        style_layers: STYLE.iter().map(|(name, _)| layer(name)).collect::<Result<_>>()?,
+        content_layers: vec![layer(CONTENT)?],
+        pooling: Pooling::Max,
+        regions: None,
+    })
+}
+
+/// Weights of a size that lets noise through.
+fn network() -> Network {
+    let mut state = 0x9E37_79B9_7F4A_7C15u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    let convolutions = Layer::ALL.into_iter().map(|layer| {
+        let scale = (6.0 / (9 * layer.inputs()) as f32).sqrt();
+        let weights = layer.outputs() * layer.inputs() * 9;
+        Convolution {
+            weight: (0..weights).map(|_| random() * scale).collect(),
+            bias: vec![0.1; layer.outputs()],
+        }
+    });
+    Network {
+        convolutions: convolutions.collect(),
+        normalisation: Normalisation::CAFFE,
+        origin: "noise".into(),
+    }
+}
+
+/// The middle one; of two in the middle, the larger.
+pub fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
