@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use pentimento_host::{Callbacks, Outcome};
+use pentimento_tests::process::memory;
 use pentimento_tests::render::{job, render_into};
 use pentimento_tests::{content, style};
 
@@ -82,12 +83,4 @@ fn one(size: u32, settings: &[&str]) {
         bytes / 1e6,
         estimate.bytes as f64 / bytes,
     );
-}
-
-/// Bytes that the system counts for this process under a name, where it tells; otherwise NaN.
-fn memory(name: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes * 1024.0)
 }

@@ -15,7 +15,7 @@ use std::{env, fs};
 use candle_core::{Device, Tensor};
 use pentimento_plugin::canvas::Picture;
 use pentimento_plugin::compute::candle::CandleBackend;
-use pentimento_plugin::compute::{Backend, Plan, Pooling, Statistics, Window};
+use pentimento_plugin::compute::{Backend, Plan, Pooling, Statistics, Tiling, Window};
 use pentimento_plugin::network::{Layer, Network};
 use pentimento_tests::{Pixels, Settings, content, render, repository, style};
 
@@ -52,32 +52,26 @@ impl Judge {
     /// Makes ready for pictures of this one's size, and holds it as the content.
     fn hold(&mut self, picture: &Tensor) -> f64 {
         let (_, _, height, width) = picture.dims4().unwrap();
-        let window = Window {
-            top: 0,
-            left: 0,
-            height,
-            width,
-        };
         let plan = Plan {
             height,
             width,
-            window,
+            window: Window::whole(height, width),
             style_layers: self.style_layers.clone(),
             content_layers: vec![self.content_layer],
             pooling: Pooling::Max,
             regions: None,
         };
-        self.backend.prepare(&plan).unwrap();
-        self.backend.hold_content(picture).unwrap()[0]
+        self.backend.prepare(&Tiling::whole(&plan).unwrap()).unwrap();
+        self.backend.hold_content(0, picture).unwrap()[0].mean_square
     }
 
     fn figures(&mut self, content: &Pixels, style: &Pixels, painted: &Pixels) -> Figures {
         let [content, style, painted] = [content, style, painted].map(tensor);
         self.hold(&style);
-        let style = self.backend.forward(&style).unwrap();
+        let style = self.backend.forward(0, &style).unwrap();
         let energy = self.hold(&content);
-        let before = self.backend.forward(&content).unwrap();
-        let after = self.backend.forward(&painted).unwrap();
+        let before = self.backend.forward(0, &content).unwrap();
+        let after = self.backend.forward(0, &painted).unwrap();
 
         let content = ("content".to_owned(), after.content[0].mean_square / energy);
         let styles = self.style_layers.iter().enumerate().map(|(index, layer)| {
