@@ -7,6 +7,7 @@
 //! A picture that is looked at in parts has one arena, as large as the largest takes, and laid out anew where the next
 //! part has another size. Nothing in it counts on what it held before.
 
+use super::buffer::Buffer;
 use super::first::FirstLayer;
 use super::injection::MomentsFactor;
 use super::lanes::Lanes;
@@ -19,9 +20,9 @@ pub struct LayerMemory {
     /// The shape of it.
     pub outline: Outline,
     /// The activations, `[C/16][H][W]`; empty where they are not kept.
-    pub features: Vec<Lanes>,
+    pub features: Buffer<Lanes>,
     /// Whether each activation is above 0; empty where nobody asks or the activations are kept.
-    pub positive: Vec<u16>,
+    pub positive: Buffer<u16>,
     /// Where a pooling follows that the plan goes through.
     pub pool: Option<PoolMemory>,
     /// Where moments are taken.
@@ -29,14 +30,13 @@ pub struct LayerMemory {
 }
 
 /// What is remembered of a pooling.
-#[derive(Default)]
 pub struct PoolMemory {
     /// L2: the pooled values; else empty.
-    pub roots: Vec<Lanes>,
+    pub roots: Buffer<Lanes>,
     /// Max: which element was chosen; else empty.
-    pub choices: Vec<u32>,
+    pub choices: Buffer<u32>,
     /// Max: whether it is above 0; else empty.
-    pub positive: Vec<u16>,
+    pub positive: Buffer<u16>,
 }
 
 /// What the moments of a style layer are made in and said with.
@@ -52,9 +52,9 @@ pub struct Arena {
     /// The layers from conv1_1 to the highest that is tapped.
     pub layers: Vec<LayerMemory>,
     /// Maps on their way, forward and backward.
-    pub buffers: [Vec<Lanes>; 2],
+    pub buffers: [Buffer<Lanes>; 2],
     /// The picture in the network's space, inside a border of zeros.
-    pub input: Vec<f32>,
+    pub input: Buffer<f32>,
 }
 
 impl Arena {
@@ -63,9 +63,13 @@ impl Arena {
         let regions = plan.regions.as_ref().map_or(1, |regions| regions.dims()[0]);
         let layers = Outline::of(plan).into_iter().map(|outline| LayerMemory {
             outline,
-            features: Vec::new(),
-            positive: Vec::new(),
-            pool: outline.pooled.map(|_| PoolMemory::default()),
+            features: Buffer::EMPTY,
+            positive: Buffer::EMPTY,
+            pool: outline.pooled.map(|_| PoolMemory {
+                roots: Buffer::EMPTY,
+                choices: Buffer::EMPTY,
+                positive: Buffer::EMPTY,
+            }),
             style: outline.tap.filter(|tap| tap.is_style).map(|tap| {
                 let channels = outline.layer.outputs();
                 StyleMemory {
@@ -76,8 +80,8 @@ impl Arena {
         });
         let mut arena = Self {
             layers: layers.collect(),
-            buffers: [Vec::new(), Vec::new()],
-            input: Vec::new(),
+            buffers: [Buffer::EMPTY, Buffer::EMPTY],
+            input: Buffer::EMPTY,
         };
         arena.lay_out(plan);
         arena
@@ -87,26 +91,20 @@ impl Arena {
     pub fn lay_out(&mut self, plan: &Plan) {
         let outlines = Outline::of(plan);
         for (memory, length) in self.buffers.iter_mut().zip(buffers(&outlines)) {
-            fit(memory, length, Lanes::ZERO);
+            memory.fit(length);
         }
-        fit(&mut self.input, FirstLayer::input_len(outlines[0].grid), 0.0);
+        self.input.fit(FirstLayer::input_len(outlines[0].grid));
         for (layer, outline) in self.layers.iter_mut().zip(outlines) {
             layer.outline = outline;
-            fit(&mut layer.features, outline.features(), Lanes::ZERO);
-            fit(&mut layer.positive, outline.positive(), 0);
+            layer.features.fit(outline.features());
+            layer.positive.fit(outline.positive());
             if let Some(pool) = &mut layer.pool {
-                fit(&mut pool.roots, outline.roots(), Lanes::ZERO);
-                fit(&mut pool.choices, outline.choices(), 0);
-                fit(&mut pool.positive, outline.choices(), 0);
+                pool.roots.fit(outline.roots());
+                pool.choices.fit(outline.choices());
+                pool.positive.fit(outline.choices());
             }
         }
     }
-}
-
-/// Gives memory a length. Only the first time does it allocate; what it holds does not matter.
-fn fit<T: Copy>(memory: &mut Vec<T>, length: usize, filler: T) {
-    memory.reserve_exact(length.saturating_sub(memory.len()));
-    memory.resize(length, filler);
 }
 
 impl LayerMemory {

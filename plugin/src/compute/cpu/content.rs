@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::disjoint::Disjoint;
 use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, WIDTH};
@@ -13,16 +14,14 @@ use crate::compute::{ContentDistance, Window};
 const CHUNK: usize = 1024;
 
 /// Copies a layer's features inside a window, block by block in reading order.
-pub fn hold(grid: Grid, window: Window, features: &[Lanes]) -> Vec<Lanes> {
+pub fn hold(grid: Grid, window: Window, features: &[Lanes]) -> Buffer<Lanes> {
     let pixels = window.height * window.width;
     let blocks = features.chunks_exact(grid.pixels());
-    let mut held = Vec::with_capacity(blocks.len() * pixels);
-    for features in blocks {
-        for (start, length) in runs(grid, window, 0..pixels) {
-            held.extend_from_slice(&features[start..start + length]);
-        }
-    }
-    held
+    let length = blocks.len() * pixels;
+    let windows = blocks.flat_map(|features| {
+        runs(grid, window, 0..pixels).map(move |(start, length)| &features[start..start + length])
+    });
+    Buffer::concatenated(length, windows)
 }
 
 /// How far a layer's features inside a window are from the held ones, or from 0 where none are held.

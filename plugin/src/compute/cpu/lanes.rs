@@ -7,11 +7,13 @@
 
 use std::ops::{Add, Mul, Sub};
 
+use bytemuck::{Pod, Zeroable};
+
 /// The number of channels in [`Lanes`].
 pub const WIDTH: usize = 16;
 
 /// Sixteen channels of one pixel, in one cache line.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub struct Lanes(pub [f32; WIDTH]);
 

@@ -14,7 +14,8 @@
 //! - [`maps`] and [`pool`], what is fused into a convolution on either side;
 //! - [`first`], for conv1_1;
 //! - [`moments`], [`content`], [`injection`], statistics and what they say to the features;
-//! - [`outline`], [`arena`] and [`footprint`], memory: what a plan takes, taking it, and telling of it;
+//! - [`buffer`], [`outline`], [`arena`] and [`footprint`], memory: large pieces of it, what a plan takes, taking it, and
+//!   telling of it;
 //! - [`part`], [`model`] and [`pass`], parts of pictures, weights, and once up and down the network;
 //! - [`profile`], where the time of a step goes.
 //!
@@ -26,6 +27,7 @@
 )]
 
 mod arena;
+mod buffer;
 mod content;
 mod disjoint;
 mod first;

@@ -11,6 +11,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use super::buffer::Buffer;
 use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, WIDTH};
 use super::product::COLUMNS;
@@ -67,7 +68,7 @@ pub fn runs(grid: Grid, window: Window, pixels: Range<usize>) -> impl Iterator<I
 /// Sums over one range for one band of channels.
 struct Total {
     /// `[BAND][C]`; only columns from the band's first on are used.
-    second: Vec<f64>,
+    second: Buffer<f64>,
     /// `[BAND]`.
     mean: Vec<f64>,
 }
@@ -84,7 +85,7 @@ impl Sums {
     pub fn new(channels: usize, pixels: usize) -> Self {
         let totals = (0..Self::ranges(pixels) * (channels / BAND)).map(|_| {
             Mutex::new(Total {
-                second: vec![0.0; BAND * channels],
+                second: Buffer::zeros(BAND * channels),
                 mean: vec![0.0; BAND],
             })
         });

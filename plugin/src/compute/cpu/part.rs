@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::buffer::Buffer;
 use super::lanes::{Grid, Lanes};
 use super::values;
 use crate::compute::{Plan, Window};
@@ -17,7 +18,7 @@ pub struct Part {
     /// `[poolings before][region]`: the sum of the weights inside the window; without regions, its number of pixels.
     pub weights: Vec<Vec<f64>>,
     /// The content's features inside the window, `[content layer]`, once they are held.
-    pub content: Option<Vec<Vec<Lanes>>>,
+    pub content: Option<Vec<Buffer<Lanes>>>,
 }
 
 impl Part {

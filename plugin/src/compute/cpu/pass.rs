@@ -6,6 +6,7 @@
 //! layer below, gated by that layer's ReLU, where that layer's statistics then add theirs.
 
 use super::arena::{Arena, LayerMemory};
+use super::buffer::Buffer;
 use super::disjoint::Disjoint;
 use super::injection::Injection;
 use super::instructions::Instructions;
@@ -136,7 +137,7 @@ pub fn backward(
     stopwatch.lap(layer, Work::Backward);
 }
 
-fn read_and_written(buffers: &mut [Vec<Lanes>; 2], read: usize) -> (&[Lanes], &mut [Lanes]) {
+fn read_and_written(buffers: &mut [Buffer<Lanes>; 2], read: usize) -> (&[Lanes], &mut [Lanes]) {
     let [even, odd] = buffers;
     if read == 0 { (even, odd) } else { (odd, even) }
 }
@@ -197,7 +198,7 @@ fn inject(
         moments: moments.collect(),
         content: held
             .zip(part.content.as_ref())
-            .map(|(index, held)| (held[index].as_slice(), content[index])),
+            .map(|(index, held)| (&held[index][..], content[index])),
     };
     injection.add_to(workers, &mut arena.buffers[buffer][..memory.outline.len()]);
     stopwatch.lap(layer, Work::Statistics);

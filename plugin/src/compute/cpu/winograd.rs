@@ -18,6 +18,7 @@
 
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::disjoint::Disjoint;
 use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, WIDTH};
@@ -147,7 +148,7 @@ pub struct Weights {
     variant: Variant,
     inputs: usize,
     outputs: usize,
-    values: Vec<[Lanes; 2]>,
+    values: Buffer<[Lanes; 2]>,
 }
 
 impl Weights {
@@ -162,7 +163,7 @@ impl Weights {
             variant: Variant::F4,
             inputs: 0,
             outputs: 0,
-            values: Vec::new(),
+            values: Buffer::EMPTY,
         }
     }
 
@@ -171,7 +172,7 @@ impl Weights {
         (self.outputs, self.inputs) = kernels.channels();
         self.variant = variant;
         let length = variant.positions() * self.inputs * self.outputs / COLUMNS;
-        self.values.resize(length, [Lanes::ZERO; 2]);
+        self.values.fit(length);
         let values = Disjoint::new(&mut self.values);
         match variant {
             Variant::F2 => transform_with(workers, F2, kernels, values),

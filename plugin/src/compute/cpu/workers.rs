@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::buffer::Buffer;
 use super::instructions::{InstructionSet, Instructions, Kernel};
 use super::lanes::Lanes;
 use crate::{Result, threads};
@@ -24,14 +25,16 @@ pub trait Task: Sync {
 pub struct Workers {
     pool: rayon::ThreadPool,
     instructions: InstructionSet,
-    scratch: Vec<Mutex<Vec<Lanes>>>,
+    scratch: Vec<Mutex<Buffer<Lanes>>>,
 }
 
 impl Workers {
     /// So many threads, 0 for one per processor core.
     pub fn new(threads: usize, instructions: InstructionSet) -> Result<Self> {
         let pool = threads::pool(threads, "pentimento-cpu")?;
-        let scratch = (0..pool.current_num_threads()).map(|_| Mutex::default()).collect();
+        let scratch = (0..pool.current_num_threads())
+            .map(|_| Mutex::new(Buffer::EMPTY))
+            .collect();
         Ok(Self {
             pool,
             instructions,
@@ -72,7 +75,7 @@ struct Share<'a, T> {
     task: &'a T,
     pieces: usize,
     next: &'a AtomicUsize,
-    scratch: &'a mut Vec<Lanes>,
+    scratch: &'a mut Buffer<Lanes>,
 }
 
 impl<T: Task> Kernel for Share<'_, T> {
@@ -80,7 +83,7 @@ impl<T: Task> Kernel for Share<'_, T> {
     fn run<I: Instructions>(self) {
         let needed = self.task.scratch::<I>();
         if self.scratch.len() < needed {
-            self.scratch.resize(needed, Lanes::ZERO);
+            self.scratch.fit(needed);
         }
         loop {
             let piece = self.next.fetch_add(1, Ordering::Relaxed);
