@@ -78,12 +78,16 @@ impl Extent<'_> {
         ((height + around) * (width + around)) as f64
     }
 
-    /// The bytes that a render may take beside its pictures as they were read; `None` is any number.
-    pub fn room(&self, backend: &dyn Backend) -> Option<u64> {
+    /// The bytes of its pictures as they were read.
+    pub fn read(&self) -> u64 {
         let pixels = |size: &Size| (size.width * size.height) as u64;
         // Three floats for the colour and one for the alpha.
-        let read = 16 * self.styles.iter().chain([&self.content]).map(pixels).sum::<u64>();
-        memory::room(self.settings.memory_limit, read, backend.device().is_cuda())
+        16 * self.styles.iter().chain([&self.content]).map(pixels).sum::<u64>()
+    }
+
+    /// The bytes that a render may take beside its pictures as they were read; `None` is any number.
+    pub fn room(&self, backend: &dyn Backend) -> Option<u64> {
+        memory::room(self.settings.memory_limit, self.read(), backend.device().is_cuda())
     }
 
     /// By which means a level is painted.

@@ -15,8 +15,8 @@ const RESTING: u64 = 6;
 const LOOKING: u64 = 3;
 /// The bytes of a picture's pixel: three samples of f32.
 const PIXEL: u64 = 3 * 4;
-/// The program, and the network's weights as they come.
-const PROGRAM: u64 = 120_000_000;
+/// The program, the network's weights as they come, and what the allocator keeps of small pieces.
+pub const PROGRAM: u64 = 120_000_000;
 
 /// What the pictures of a render take that are not the network's, with so many pairs of them in the optimiser's history.
 pub fn pictures(plan: &Plan, history: usize) -> u64 {
@@ -34,14 +34,14 @@ pub fn resting(plan: &Plan, history: usize) -> u64 {
 }
 
 /// The bytes that a render may take beside what was `read` for it: up to `limit` gigabytes with everything, or, where that
-/// is 0, the greater part of what is available now. `None` where nothing is known: a card's memory is not the system's.
+/// is 0, the greater part of what is available now. A tenth of a limit is left for what predictions miss. `None` where nothing is known: a card's memory is not the system's.
 pub fn room(limit: f64, read: u64, on_card: bool) -> Option<u64> {
     let memory = Memory::now().filter(|_| !on_card);
     let available = memory.map(|memory| memory.available);
     if limit == 0.0 {
         return available.map(|available| available / 4 * 3);
     }
-    let allowed = ((limit * 1e9) as u64).saturating_sub(PROGRAM + read);
+    let allowed = ((limit * 0.9e9) as u64).saturating_sub(PROGRAM + read);
     Some(allowed.min(available.unwrap_or(u64::MAX)))
 }
 

@@ -34,6 +34,7 @@ use super::schedule::Level;
 use crate::canvas::{self, Light, Origin, Picture, Size};
 use crate::compute::{self, Moments, Plan, Tiled};
 use crate::control::{Control, Flow, LogLevel, Outcome};
+use crate::memory::give_back;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::settings::{Start, StyleTransfer};
 use crate::{Error, Result, threads};
@@ -61,7 +62,10 @@ pub fn render(
         LogLevel::Info,
         &format!("computing on {}", opened.backend.description()),
     );
-    Render::new(content, styles, settings, control)?.run(&mut Tiled::new(&mut *opened.backend))
+    let rendered = Render::new(content, styles, settings, control)?.run(&mut Tiled::new(&mut *opened.backend));
+    drop(opened);
+    give_back();
+    rendered
 }
 
 /// What a render works on.
@@ -138,6 +142,8 @@ impl<'a> Render<'a> {
                     painter.insert(Painter::new(self.settings, &start, means.history)?)
                 }
             };
+            // The coarser level's history is gone.
+            give_back();
             match self.paint(network, &picture, painter, level, means, &mut progress)? {
                 Flow::Cancel => return Ok(Rendered::Cancelled),
                 Flow::Stop => {

@@ -48,8 +48,9 @@ pub fn kept_weights(tiling: &Tiling) -> usize {
     }
 }
 
-/// The peak in bytes of forward and backward passes on so many threads, transformed weights included.
-pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
+/// The peak in bytes of forward and backward passes on so many threads that multiply so many `rows` at once, transformed
+/// weights included.
+pub fn bytes(tiling: &Tiling, threads: usize, rows: usize) -> u64 {
     let largest = tiling.largest();
     let maps = arena(&largest) + content(tiling.parts());
     // As they come, and once more on each coarser grid: a third more.
@@ -63,10 +64,12 @@ pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
         Sums::bytes(layer.outputs(), window.height * window.width)
     });
 
-    let transformed = Outline::of(&largest)
-        .into_iter()
-        .skip(1)
-        .map(|Outline { layer, .. }| Weights::bytes(Variant::F4, layer.inputs(), layer.outputs()));
+    // Tiles go by the variants of the whole.
+    let layers = Outline::of(tiling.plan()).into_iter().skip(1);
+    let transformed = layers.map(|Outline { layer, grid, .. }| {
+        let (inputs, outputs) = (layer.inputs(), layer.outputs());
+        Weights::bytes(Variant::choose(grid, inputs, outputs, rows), inputs, outputs)
+    });
     let both_ways = 2 * transformed.clone().sum::<usize>();
     let passing = transformed.max().unwrap_or(0);
     let weights = both_ways.min(kept_weights(tiling) + passing);

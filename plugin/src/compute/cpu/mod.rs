@@ -142,7 +142,7 @@ impl Backend for CpuBackend {
     }
 
     fn memory(&self, tiling: &Tiling) -> u64 {
-        footprint::bytes(tiling, self.workers.threads())
+        footprint::bytes(tiling, self.workers.threads(), self.workers.instructions().rows())
     }
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {

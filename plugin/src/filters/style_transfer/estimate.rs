@@ -10,6 +10,7 @@ use crate::compute;
 use crate::filters::Estimate;
 use crate::filters::extent::Extent;
 use crate::filters::means::Means;
+use crate::filters::memory::PROGRAM;
 use crate::filters::schedule::Level;
 use crate::settings::StyleTransfer;
 
@@ -30,7 +31,7 @@ pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Res
     let levels = levels.map(|level| Ok((level, extent.means(backend, &level, room)?)));
     let levels = levels.collect::<Result<Vec<_>>>()?;
     Ok(Estimate {
-        bytes: extent.bytes(backend, room)?,
+        bytes: PROGRAM + extent.read() + extent.bytes(backend, room)?,
         seconds: seconds(&extent, &levels, &Speed::of(settings, backend)?),
     })
 }

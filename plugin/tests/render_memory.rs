@@ -1,0 +1,64 @@
+//! The memory of whole renders against what was predicted, and that it goes back, in a process of its own.
+#![cfg(target_os = "linux")]
+
+use std::fs::read_to_string;
+
+use pentimento_plugin::canvas::Picture;
+use pentimento_plugin::control::{Control, Flow, LogLevel, Report};
+use pentimento_plugin::filters::style_transfer::{estimate, render};
+use pentimento_plugin::settings::{Settings, StyleTransfer, manifest};
+
+/// Bytes that the system counts for this process under a name.
+fn bytes(name: &str) -> Option<f64> {
+    let status = read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kilobytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024.0)
+}
+
+struct Silent;
+
+impl Control for Silent {
+    fn report(&self, _: &Report) -> Flow {
+        Flow::Continue
+    }
+
+    fn wants_preview(&self) -> bool {
+        false
+    }
+
+    fn log(&self, _: LogLevel, _: &str) {}
+}
+
+fn picture(width: usize, height: usize, period: usize) -> Picture {
+    let samples = (0..3 * width * height).map(|index| (index * index / 97 % period) as f32 / period as f32);
+    Picture::new(width, height, samples.collect()).unwrap()
+}
+
+fn settings(set: &[(&str, &str)]) -> StyleTransfer {
+    let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
+    for (id, value) in set {
+        settings.set_text(id, value).unwrap();
+    }
+    settings.resolve().unwrap()
+}
+
+#[test]
+fn renders_take_what_is_predicted_and_give_it_back() {
+    let Some(before) = bytes("VmRSS:") else { return };
+    // The larger last: the peak never falls.
+    for side in [128, 320] {
+        let settings = settings(&[("quality", "0.1"), ("threads", "2")]);
+        let (content, style) = (picture(side, side, 251), picture(200, 100, 83));
+        let sizes = (content.size(), [style.size()]);
+        let predicted = estimate(sizes.0, &sizes.1, &settings).unwrap().bytes as f64;
+        render(&content, &[(style, 1.0)], &settings, &Silent).unwrap();
+        let taken = bytes("VmHWM:").unwrap() - before;
+        let left = bytes("VmRSS:").unwrap() - before;
+        let [predicted, taken, left] = [predicted, taken, left].map(|bytes| bytes / 1e6);
+        let figures = format!("{side}: {predicted:.0} MB predicted, {taken:.0} MB taken, {left:.0} MB left");
+        assert!((0.8..1.25).contains(&(predicted / taken)), "{figures}");
+        // The network as it comes, 52 MB, is kept for the next render, and the library's own pages are in memory by now.
+        assert!(left < 170.0, "{figures}");
+    }
+}
