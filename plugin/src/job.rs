@@ -224,11 +224,9 @@ impl Inputs<'_> {
 impl Sizes {
     /// What reading them takes, and the result in the end.
     fn bytes(&self) -> u64 {
-        let pixels = |size: &Size| size.width as u64 * size.height as u64;
-        let all = self.styles.iter().map(pixels).sum::<u64>() + pixels(&self.content);
-        // Three floats for the colour and one for the alpha.
-        let read = all.saturating_mul(16);
-        read.saturating_add(pixels(&self.content).saturating_mul(12))
+        let read = self.styles.iter().chain([&self.content]);
+        let result = self.content.pixels().saturating_mul(12);
+        read.map(|size| size.bytes_read()).fold(result, u64::saturating_add)
     }
 }
 

@@ -13,6 +13,18 @@ pub struct Size {
     pub height: usize,
 }
 
+impl Size {
+    /// The number of pixels.
+    pub fn pixels(self) -> u64 {
+        (self.width as u64).saturating_mul(self.height as u64)
+    }
+
+    /// The bytes of a canvas of this size when it was read: three floats for the colour and one for the alpha.
+    pub fn bytes_read(self) -> u64 {
+        self.pixels().saturating_mul(16)
+    }
+}
+
 /// A picture without alpha: three planes (red, green, blue) of `height` rows, sRGB-encoded, nominally 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {

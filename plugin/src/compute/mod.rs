@@ -80,6 +80,9 @@ impl Window {
     }
 }
 
+/// About the share of a forward pass in the time of one forward and backward.
+pub const FORWARD: f64 = 0.5;
+
 /// What a backend is to compute: everything that stays the same from step to step.
 #[derive(Clone, Debug)]
 pub struct Plan {

@@ -80,9 +80,8 @@ impl Extent<'_> {
 
     /// The bytes of its pictures as they were read.
     pub fn read(&self) -> u64 {
-        let pixels = |size: &Size| (size.width * size.height) as u64;
-        // Three floats for the colour and one for the alpha.
-        16 * self.styles.iter().chain([&self.content]).map(pixels).sum::<u64>()
+        let sizes = self.styles.iter().chain([&self.content]);
+        sizes.map(|size| size.bytes_read()).fold(0, u64::saturating_add)
     }
 
     /// The bytes that a render may take beside its pictures as they were read; `None` is any number.
@@ -94,7 +93,7 @@ impl Extent<'_> {
     ///
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room for it.
-    pub fn means(&self, backend: &dyn Backend, level: &Level, room: Option<u64>) -> Result<Means> {
+    fn means(&self, backend: &dyn Backend, level: &Level, room: Option<u64>) -> Result<Means> {
         let plan = self.content_plan(level.height, level.width)?;
         let mut longest = self.history(level.height, level.width);
         let mut looking = 0;
@@ -111,6 +110,16 @@ impl Extent<'_> {
             longest = means.history - 1;
         }
         Err(no_room(level.height, level.width))
+    }
+
+    /// The sizes that the content is painted at, coarsest first, and by which means.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] where there is no room for one of them.
+    pub fn planned(&self, backend: &dyn Backend, room: Option<u64>) -> Result<Vec<(Level, Means)>> {
+        let levels = self.levels().into_iter();
+        let planned = levels.map(|level| Ok((level, self.means(backend, &level, room)?)));
+        planned.collect()
     }
 
     /// How a style of this size, padded to what the network needs, is looked at.
@@ -147,14 +156,13 @@ impl Extent<'_> {
         Ok(most)
     }
 
-    /// The most bytes that a render takes beside its pictures as they were read, if it has that room.
+    /// The most bytes that a render of these levels takes beside its pictures as they were read.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] where it does not.
-    pub fn bytes(&self, backend: &dyn Backend, room: Option<u64>) -> Result<u64> {
+    /// [`crate::Error::Memory`] where there is no room for them.
+    pub fn bytes(&self, backend: &dyn Backend, levels: &[(Level, Means)]) -> Result<u64> {
         let mut most = 0;
-        for level in &self.levels() {
-            let means = self.means(backend, level, room)?;
+        for (level, means) in levels {
             let plan = means.tiling.plan();
             let resting = memory::resting(plan, means.history);
             for &style in &self.styles {

@@ -34,7 +34,8 @@ pub fn resting(plan: &Plan, history: usize) -> u64 {
 }
 
 /// The bytes that a render may take beside what was `read` for it: up to `limit` gigabytes with everything, or, where that
-/// is 0, the greater part of what is available now. A tenth of a limit is left for what predictions miss. `None` where nothing is known: a card's memory is not the system's.
+/// is 0, the greater part of what is available now. A tenth of a limit is left for what predictions miss. `None` where
+/// nothing is known: a card's memory is not the system's.
 pub fn room(limit: f64, read: u64, on_card: bool) -> Option<u64> {
     let memory = Memory::now().filter(|_| !on_card);
     let available = memory.map(|memory| memory.available);

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::schedule::Level;
 use crate::Result;
 use crate::canvas::Picture;
+use crate::compute::FORWARD;
 use crate::control::{Control, Flow, Report};
 
 /// Counts work and reports it.
@@ -19,9 +20,6 @@ pub struct Progress<'a> {
     level: usize,
     level_count: usize,
 }
-
-/// The work of a forward pass as a share of one forward and back.
-pub const FORWARD: f64 = 0.5;
 
 impl<'a> Progress<'a> {
     /// For these levels, each of which looks at `pictures` pictures (content and styles) before it begins; `pixels`

@@ -111,25 +111,25 @@ impl<'a> Render<'a> {
         let Size { width, height } = self.extent.working();
         let working = resized(Cow::Borrowed(self.content), width, height, Light::Linear)?;
         let (working, origin) = padded(working)?;
-        let levels = self.extent.levels();
         let room = self.extent.room(network.backend());
         if let Some(room) = room {
             memory::check((working.width, working.height), room, |longer| {
                 self.extent.least(network.backend(), longer)
             })?;
         }
-        if let Some(finest) = levels.last() {
-            self.tell_of_tiles(&self.extent.means(network.backend(), finest, room)?);
+        let planned = self.extent.planned(network.backend(), room)?;
+        if let Some((_, finest)) = planned.last() {
+            self.tell_of_tiles(finest);
         }
+        let (levels, means): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
         let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
         let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
 
         let mut painter: Option<Painter> = None;
         let mut outcome = Outcome::Finished;
-        for (index, level) in levels.iter().enumerate() {
+        for (index, (level, means)) in levels.iter().zip(means).enumerate() {
             progress.begin_level(index);
             let Level { height, width, .. } = *level;
-            let means = self.extent.means(network.backend(), level, room)?;
             let picture = resized(Cow::Borrowed(&*working), width, height, Light::Linear)?;
             let painter = match painter.take() {
                 Some(coarser) => {

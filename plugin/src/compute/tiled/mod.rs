@@ -70,7 +70,7 @@ impl<'a> Tiled<'a> {
         Ok(self.forward_tiles(picture)?.1)
     }
 
-    /// The statistics of a picture, and of each tile but the first what its own weigh.
+    /// The statistics of a picture, and what those of each tile weigh; the latter only where there are several.
     fn forward_tiles(&mut self, picture: &Tensor) -> Result<(Vec<Shares>, Statistics)> {
         let (backend, tiling) = self.prepared()?;
         if let [seen] = tiling.boxes()[..] {

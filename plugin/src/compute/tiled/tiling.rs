@@ -14,14 +14,12 @@
 use std::ops::Range;
 
 use crate::Result;
-use crate::compute::{Backend, Plan, Window};
+use crate::compute::{Backend, FORWARD, Plan, Window};
 
 /// All layers' grids have a border here.
 const GRID: usize = 16;
 /// Boxes begin on multiples of this: of 6 outputs on the grid of conv2_2 and 4 on that of conv5_1.
 const STEP: usize = 192;
-/// A forward pass's share in the time of one forward and backward.
-const FORWARD: f64 = 0.5;
 
 /// A plan, cut into parts that a backend looks at one by one.
 #[derive(Clone, Debug)]

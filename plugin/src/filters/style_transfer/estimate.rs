@@ -27,11 +27,9 @@ pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Res
         styles: styles.to_vec(),
     };
     let room = extent.room(backend);
-    let levels = extent.levels().into_iter();
-    let levels = levels.map(|level| Ok((level, extent.means(backend, &level, room)?)));
-    let levels = levels.collect::<Result<Vec<_>>>()?;
+    let levels = extent.planned(backend, room)?;
     Ok(Estimate {
-        bytes: PROGRAM + extent.read() + extent.bytes(backend, room)?,
+        bytes: PROGRAM + extent.read() + extent.bytes(backend, &levels)?,
         seconds: seconds(&extent, &levels, &Speed::of(settings, backend)?),
     })
 }
@@ -77,10 +75,7 @@ mod tests {
         };
         let network = Network::embedded().unwrap();
         let backend = CpuBackend::new(network, 1).unwrap();
-        let levels = extent.levels().into_iter();
-        let levels: Vec<_> = levels
-            .map(|level| (level, extent.means(&backend, &level, extent.room(&backend)).unwrap()))
-            .collect();
+        let levels = extent.planned(&backend, extent.room(&backend)).unwrap();
         seconds(&extent, &levels, &speed)
     }
 

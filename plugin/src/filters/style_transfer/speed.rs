@@ -22,9 +22,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Render, Stage};
 use crate::canvas::{Light, Picture, resize};
-use crate::compute::{Backend, Statistics, Tiled};
+use crate::compute::{Backend, FORWARD, Statistics, Tiled};
 use crate::control::{Control, Flow, LogLevel, Report};
-use crate::filters::progress::{FORWARD, Progress};
+use crate::filters::progress::Progress;
 use crate::filters::schedule::Level;
 use crate::objective::{Scaling, StyleLoss};
 use crate::optimise::history::{History, Identity};
