@@ -5,12 +5,15 @@
 //! line gives the median and the least of the repetitions (7), and the peak memory of the process so far. `compare.py`
 //! runs this beside another program.
 
+#[path = "../tests/process/mod.rs"]
+mod process;
 mod subject;
 
 use std::time::Instant;
 
 use pentimento_plugin::Result;
 use pentimento_plugin::compute::Backend;
+use process::memory;
 use subject::{Subject, median};
 
 fn main() -> Result<()> {
@@ -48,7 +51,7 @@ fn main() -> Result<()> {
             summary(up),
             summary(down),
             summary(both),
-            peak_megabytes()
+            memory("VmHWM:").unwrap_or(0.0) / (1 << 20) as f64
         );
     }
     Ok(())
@@ -58,12 +61,4 @@ fn main() -> Result<()> {
 fn summary(seconds: Vec<f64>) -> String {
     let least = seconds.iter().copied().fold(f64::INFINITY, f64::min);
     format!("{:.4} ({least:.4}) s", median(seconds))
-}
-
-/// The largest resident size of this process; 0 where the system does not say.
-fn peak_megabytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) / 1024.0
 }

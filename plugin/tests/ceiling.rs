@@ -1,5 +1,7 @@
 //! Renders under a memory limit, in a process of their own, whose peak the system counts.
 
+mod process;
+
 use std::cell::{Cell, RefCell};
 
 use pentimento_plugin::canvas::Picture;
@@ -7,6 +9,8 @@ use pentimento_plugin::control::{Control, Flow, LogLevel, Report};
 use pentimento_plugin::filters::{Rendered, style_transfer};
 use pentimento_plugin::settings::{Settings, StyleTransfer, manifest};
 use pentimento_plugin::{Error, Result};
+
+use process::memory;
 
 /// Stops a render after a few steps, and remembers what it said.
 #[derive(Default)]
@@ -59,14 +63,6 @@ fn render(set: &[(&str, &str)]) -> Result<(Picture, String)> {
     }
 }
 
-/// The most bytes that this process has ever had in memory, where the system tells.
-fn peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes << 10)
-}
-
 /// One test, because a process has one peak.
 #[test]
 fn a_limit_is_kept_and_costs_nothing_but_time() {
@@ -76,14 +72,14 @@ fn a_limit_is_kept_and_costs_nothing_but_time() {
     let (_, advice) = text.split_once("set working_size to ").expect("a size that fits");
     let size = advice.split(' ').next().unwrap();
     render(&[("memory_limit", "0.33"), ("working_size", size)]).expect("it does fit");
-    if let Some(peak) = peak() {
-        assert!(peak < 330_000_000, "{peak}");
+    if let Some(peak) = memory("VmHWM:") {
+        assert!(peak < 330e6, "{peak}");
     }
 
     let (tiled, log) = render(&[("memory_limit", "0.5")]).unwrap();
     assert!(log.contains("tiles"), "{log}");
-    if let Some(peak) = peak() {
-        assert!(peak < 500_000_000, "{peak}");
+    if let Some(peak) = memory("VmHWM:") {
+        assert!(peak < 500e6, "{peak}");
     }
     let (whole, log) = render(&[]).unwrap();
     assert!(!log.contains("tiles"), "{log}");

@@ -1,18 +1,13 @@
 //! Predictions of memory against what the system counts, in a process of its own.
 #![cfg(target_os = "linux")]
 
+mod process;
+
 use candle_core::Tensor;
 use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::{Backend, MomentsGradient, Plan, Pooling, StatisticsGradient, Tiling, Window};
 use pentimento_plugin::network::{Layer, Network};
-
-/// The most bytes that this process has ever had in memory, where the system tells.
-fn peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes << 10)
-}
+use process::memory;
 
 fn plan(side: usize) -> Plan {
     let layers = |names: &[&str]| -> Vec<Layer> { names.iter().map(|name| name.parse().unwrap()).collect() };
@@ -51,13 +46,13 @@ fn step(backend: &mut dyn Backend, side: usize) {
 #[test]
 fn the_cpu_backend_takes_what_it_predicts() {
     let network = Network::embedded().unwrap();
-    let Some(before) = peak() else { return };
+    let Some(before) = memory("VmHWM:") else { return };
     // The smaller first: the peak never falls.
     for side in [256, 384] {
         let mut backend = CpuBackend::new(network.clone(), 2).unwrap();
         let predicted = backend.memory(&Tiling::whole(&plan(side)).unwrap()) as f64;
         step(&mut backend, side);
-        let taken = (peak().unwrap() - before) as f64;
+        let taken = memory("VmHWM:").unwrap() - before;
         let ratio = predicted / taken;
         assert!(
             (0.8..1.25).contains(&ratio),

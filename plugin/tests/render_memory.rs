@@ -1,20 +1,13 @@
 //! The memory of whole renders against what was predicted, and that it goes back, in a process of its own.
 #![cfg(target_os = "linux")]
 
-use std::fs::read_to_string;
+mod process;
 
 use pentimento_plugin::canvas::Picture;
 use pentimento_plugin::control::{Control, Flow, LogLevel, Report};
 use pentimento_plugin::filters::style_transfer::{estimate, render};
 use pentimento_plugin::settings::{Settings, StyleTransfer, manifest};
-
-/// Bytes that the system counts for this process under a name.
-fn bytes(name: &str) -> Option<f64> {
-    let status = read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    let kilobytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes * 1024.0)
-}
+use process::memory;
 
 struct Silent;
 
@@ -45,7 +38,7 @@ fn settings(set: &[(&str, &str)]) -> StyleTransfer {
 
 #[test]
 fn renders_take_what_is_predicted_and_give_it_back() {
-    let Some(before) = bytes("VmRSS:") else { return };
+    let Some(before) = memory("VmRSS:") else { return };
     // The larger last: the peak never falls.
     for side in [128, 320] {
         let settings = settings(&[("quality", "0.1"), ("threads", "2")]);
@@ -53,8 +46,8 @@ fn renders_take_what_is_predicted_and_give_it_back() {
         let sizes = (content.size(), [style.size()]);
         let predicted = estimate(sizes.0, &sizes.1, &settings).unwrap().bytes as f64;
         render(&content, &[(style, 1.0)], &settings, &Silent).unwrap();
-        let taken = bytes("VmHWM:").unwrap() - before;
-        let left = bytes("VmRSS:").unwrap() - before;
+        let taken = memory("VmHWM:").unwrap() - before;
+        let left = memory("VmRSS:").unwrap() - before;
         let [predicted, taken, left] = [predicted, taken, left].map(|bytes| bytes / 1e6);
         let figures = format!("{side}: {predicted:.0} MB predicted, {taken:.0} MB taken, {left:.0} MB left");
         assert!((0.8..1.25).contains(&(predicted / taken)), "{figures}");

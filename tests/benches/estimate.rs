@@ -60,7 +60,7 @@ fn one(size: u32, settings: &[&str]) {
     let pairs: Vec<_> = settings.iter().filter_map(|setting| setting.split_once('=')).collect();
     let mut job = job(&pairs);
     let mut output = content.clone();
-    let before = memory("VmRSS:");
+    let before = memory("VmRSS:").unwrap_or(f64::NAN);
 
     let begun = Instant::now();
     let of = |pixels: &pentimento_tests::Pixels| (pixels.shape.width, pixels.shape.height);
@@ -73,7 +73,10 @@ fn one(size: u32, settings: &[&str]) {
     let begun = Instant::now();
     let outcome = render_into(&mut job, &content, &[(&style, 1.0)], &mut output, &mut Callbacks::new());
     assert_eq!(outcome, Ok(Outcome::Finished));
-    let (seconds, bytes) = (begun.elapsed().as_secs_f64(), memory("VmHWM:") - before);
+    let (seconds, bytes) = (
+        begun.elapsed().as_secs_f64(),
+        memory("VmHWM:").unwrap_or(f64::NAN) - before,
+    );
     println!(
         "| {} | {size} | {:.1} | {seconds:.1} | {:.2} | {:.0} | {:.0} | {:.2} | {measuring:.2} |",
         settings.join(" "),

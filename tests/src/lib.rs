@@ -6,6 +6,7 @@
 
 pub mod built;
 pub mod pictures;
+#[path = "../../plugin/tests/process/mod.rs"]
 pub mod process;
 pub mod render;
 

@@ -7,17 +7,8 @@ use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::{Backend, Plan, Pooling, Tiling, Window};
 use pentimento_plugin::network::{Convolution, Layer, Network, Normalisation};
 use pentimento_plugin::objective::{ContentTerm, Objective, Scaling, StyleLoss, StyleTarget, StyleTerm};
+use pentimento_plugin::settings::{Settings, StyleTransfer, manifest};
 use pentimento_plugin::{Error, Result};
-
-/// The article's style layers and their weights.
-const STYLE: [(&str, f64); 5] = [
-    ("conv1_1", 1.0),
-    ("conv2_1", 0.75),
-    ("conv3_1", 0.2),
-    ("conv4_1", 0.2),
-    ("conv5_1", 0.2),
-];
-const CONTENT: &str = "conv4_2";
 
 /// A backend that holds a picture's content, the picture, and what is wanted of it.
 pub struct Subject {
@@ -29,19 +20,21 @@ pub struct Subject {
 impl Subject {
     /// Square pictures of noise, `size` pixels wide.
     pub fn new(size: usize) -> Result<Self> {
+        let article = article()?;
         let mut backend = CpuBackend::new(Arc::new(network()), 0)?;
         let picture = || Tensor::rand(0f32, 1f32, (1, 3, size, size), &Device::Cpu);
-        backend.prepare(&Tiling::whole(&plan(size)?)?)?;
+        backend.prepare(&Tiling::whole(&plan(size, &article))?)?;
         let targets = backend.forward(0, &picture()?)?.moments;
         let energies = backend.hold_content(0, &picture()?)?;
         let content = energies.iter().map(|energy| ContentTerm {
             weight: 1.0,
             energy: energy.mean_square,
         });
-        let style = STYLE.iter().zip(&targets).map(|((name, weight), moments)| {
+        let style = article.style_layers.iter().zip(&targets);
+        let style = style.map(|(&(layer, weight), moments)| {
             Ok(StyleTerm {
-                layer: layer(name)?,
-                weight: *weight,
+                layer,
+                weight,
                 targets: vec![StyleTarget::new(&moments[0], StyleLoss::Gram)?],
             })
         });
@@ -60,20 +53,25 @@ impl Subject {
     }
 }
 
-fn layer(name: &str) -> Result<Layer> {
-    name.parse().map_err(Error::Internal)
+/// The settings of the article, whose layers are measured.
+fn article() -> Result<StyleTransfer> {
+    let filter = manifest().filter("style-transfer");
+    let mut settings = Settings::new(filter.ok_or_else(|| Error::Internal("there is no style transfer".into()))?);
+    settings.set_text("preset", "article")?;
+    settings.resolve()
 }
 
-fn plan(size: usize) -> Result<Plan> {
-    Ok(Plan {
+fn plan(size: usize, article: &StyleTransfer) -> Plan {
+    let names = |layers: &[(Layer, f64)]| layers.iter().map(|&(layer, _)| layer).collect();
+    Plan {
         height: size,
         width: size,
         window: Window::whole(size, size),
-        style_layers: STYLE.iter().map(|(name, _)| layer(name)).collect::<Result<_>>()?,
-        content_layers: vec![layer(CONTENT)?],
+        style_layers: names(&article.style_layers),
+        content_layers: names(&article.content_layers),
         pooling: Pooling::Max,
         regions: None,
-    })
+    }
 }
 
 /// Weights of a size that lets noise through.
