@@ -67,3 +67,16 @@ pub trait Control {
     /// Receives a line for the log.
     fn log(&self, level: LogLevel, message: &str);
 }
+
+/// A function that only follows how far a render has come: it gets no previews and no log.
+impl<F: Fn(&Report) -> Flow> Control for F {
+    fn report(&self, report: &Report) -> Flow {
+        self(report)
+    }
+
+    fn wants_preview(&self) -> bool {
+        false
+    }
+
+    fn log(&self, _: LogLevel, _: &str) {}
+}

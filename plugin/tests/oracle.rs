@@ -12,7 +12,7 @@ use pentimento_plugin::canvas::Picture;
 use pentimento_plugin::compute::candle::CandleBackend;
 use pentimento_plugin::compute::cpu::{CpuBackend, InstructionSet};
 use pentimento_plugin::compute::{Backend, Plan, Pooling, Tiling, Window};
-use pentimento_plugin::control::{Control, Flow, LogLevel, Report};
+use pentimento_plugin::control::{Flow, Report};
 use pentimento_plugin::filters::{Rendered, style_transfer};
 use pentimento_plugin::network::{Layer, Network};
 use pentimento_plugin::objective::{ContentTerm, Objective, Scaling, StyleLoss, StyleTarget, StyleTerm};
@@ -193,23 +193,6 @@ fn the_cpu_backend_agrees_with_float64_by_all_instructions() {
     }
 }
 
-/// Keeps the losses of all steps.
-#[derive(Default)]
-struct Losses(RefCell<Vec<f64>>);
-
-impl Control for Losses {
-    fn report(&self, report: &Report) -> Flow {
-        self.0.borrow_mut().extend(report.loss);
-        Flow::Continue
-    }
-
-    fn wants_preview(&self) -> bool {
-        false
-    }
-
-    fn log(&self, _: LogLevel, _: &str) {}
-}
-
 /// Every step's loss to 1e-4, and the picture after the last to 0.1 of 255 in the mean, of which rounding to 8 bits is
 /// 0.29: f32 is not f64, and where there is next to no gradient, Adam, which goes by its sign at first, makes whole steps
 /// of 0.17 of what rounding says.
@@ -229,15 +212,24 @@ fn the_article_s_run_is_reproduced() {
     settings
         .set_text("quality", &(losses.len() as f64 / 100.0).to_string())
         .unwrap();
-    let found = Losses::default();
+    let found = RefCell::new(Vec::new());
+    let keep_loss = |report: &Report| {
+        found.borrow_mut().extend(report.loss);
+        Flow::Continue
+    };
     let styles = [(picture("sq.style"), 1.0)];
-    let rendered =
-        style_transfer::render(&picture("sq.content"), &styles, &settings.resolve().unwrap(), &found).unwrap();
+    let rendered = style_transfer::render(
+        &picture("sq.content"),
+        &styles,
+        &settings.resolve().unwrap(),
+        &keep_loss,
+    )
+    .unwrap();
     let Rendered::Picture(painted, _) = rendered else {
         panic!("nobody cancelled");
     };
 
-    let found = found.0.into_inner();
+    let found = found.into_inner();
     assert_eq!(found.len(), losses.len());
     for (step, (found, expected)) in found.into_iter().zip(losses).enumerate() {
         assert!(relative(found, expected) < 1e-4, "step {step}: {found} for {expected}");

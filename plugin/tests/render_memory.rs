@@ -4,24 +4,10 @@
 mod process;
 
 use pentimento_plugin::canvas::Picture;
-use pentimento_plugin::control::{Control, Flow, LogLevel, Report};
+use pentimento_plugin::control::{Flow, Report};
 use pentimento_plugin::filters::style_transfer::{estimate, render};
 use pentimento_plugin::settings::{Settings, StyleTransfer, manifest};
 use process::memory;
-
-struct Silent;
-
-impl Control for Silent {
-    fn report(&self, _: &Report) -> Flow {
-        Flow::Continue
-    }
-
-    fn wants_preview(&self) -> bool {
-        false
-    }
-
-    fn log(&self, _: LogLevel, _: &str) {}
-}
 
 fn picture(width: usize, height: usize, period: usize) -> Picture {
     let samples = (0..3 * width * height).map(|index| (index * index / 97 % period) as f32 / period as f32);
@@ -45,7 +31,7 @@ fn renders_take_what_is_predicted_and_give_it_back() {
         let (content, style) = (picture(side, side, 251), picture(200, 100, 83));
         let sizes = (content.size(), [style.size()]);
         let predicted = estimate(sizes.0, &sizes.1, &settings).unwrap().bytes as f64;
-        render(&content, &[(style, 1.0)], &settings, &Silent).unwrap();
+        render(&content, &[(style, 1.0)], &settings, &|_: &Report| Flow::Continue).unwrap();
         let taken = memory("VmHWM:").unwrap() - before;
         let left = memory("VmRSS:").unwrap() - before;
         let [predicted, taken, left] = [predicted, taken, left].map(|bytes| bytes / 1e6);

@@ -23,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Render, Stage};
 use crate::canvas::{Light, Picture, resize};
 use crate::compute::{Backend, FORWARD, Statistics, Tiled};
-use crate::control::{Control, Flow, LogLevel, Report};
+use crate::control::{Flow, Report};
 use crate::filters::progress::Progress;
 use crate::filters::schedule::Level;
 use crate::objective::{Scaling, StyleLoss};
@@ -174,7 +174,8 @@ impl Taken {
         let stopwatch = Stopwatch::default();
         let styles = [(pattern(side, 1)?, 1.0)];
         let content = pattern(side, 0)?;
-        let render = Render::new(&content, &styles, settings, &stopwatch)?;
+        let control = |report: &Report| stopwatch.report(report);
+        let render = Render::new(&content, &styles, settings, &control)?;
         let begun = Instant::now();
         render.run(&mut Tiled::new(backend))?;
         Ok(Self {
@@ -192,7 +193,7 @@ struct Stopwatch {
     quickest: Cell<Option<f64>>,
 }
 
-impl Control for Stopwatch {
+impl Stopwatch {
     fn report(&self, report: &Report) -> Flow {
         let now = Instant::now();
         let since = |last: Instant| (now - last).as_secs_f64();
@@ -207,25 +208,19 @@ impl Control for Stopwatch {
             _ => Flow::Continue,
         }
     }
-
-    fn wants_preview(&self) -> bool {
-        false
-    }
-
-    fn log(&self, _: LogLevel, _: &str) {}
 }
 
 /// Seconds of making targets for the Wasserstein distance, and of an evaluation of it at [`RANKED`] pixels squared.
 fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f64)> {
-    let stopwatch = Stopwatch::default();
+    let silent = |_: &Report| Flow::Continue;
     let (content, styles) = (pattern(RANKED, 0)?, [(pattern(RANKED, 1)?, 1.0)]);
-    let render = Render::new(&content, &styles, settings, &stopwatch)?;
+    let render = Render::new(&content, &styles, settings, &silent)?;
     let level = Level {
         height: RANKED,
         width: RANKED,
         steps: 1,
     };
-    let mut progress = Progress::new(&stopwatch, &[level], 1, |_| 1.0);
+    let mut progress = Progress::new(&silent, &[level], 1, |_| 1.0);
     let Stage::Done(moments) = render.look_at_styles(&mut Tiled::new(backend), &level, None, &mut progress)? else {
         return Ok((0.0, 0.0));
     };

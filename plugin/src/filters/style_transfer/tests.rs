@@ -6,24 +6,6 @@ use super::*;
 use crate::control::Report;
 use crate::settings::{Settings, manifest};
 
-/// Remembers the share of the work done, the step and the steps planned of each report.
-#[derive(Default)]
-struct Listener(RefCell<Vec<(f64, usize, usize)>>);
-
-impl Control for Listener {
-    fn report(&self, report: &Report) -> Flow {
-        let course = (report.fraction, report.step, report.step_count);
-        self.0.borrow_mut().push(course);
-        Flow::Continue
-    }
-
-    fn wants_preview(&self) -> bool {
-        false
-    }
-
-    fn log(&self, _: LogLevel, _: &str) {}
-}
-
 #[test]
 fn an_optimiser_that_ends_early_ends_with_all_done() {
     let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
@@ -33,12 +15,19 @@ fn an_optimiser_that_ends_early_ends_with_all_done() {
     // Where the content is all that matters, it leaves nothing to be done.
     let samples = (0..3 * 32 * 32).map(|index| (index * 37 % 101) as f32 / 100.0);
     let content = Picture::new(32, 32, samples.collect()).unwrap();
-    let listener = Listener::default();
+    // The share of the work done, the step and the steps planned of each report.
+    let course = RefCell::new(Vec::new());
+    let listener = |report: &Report| {
+        course
+            .borrow_mut()
+            .push((report.fraction, report.step, report.step_count));
+        Flow::Continue
+    };
     let styles = [(content.clone(), 1.0)];
     let rendered = render(&content, &styles, &settings.resolve().unwrap(), &listener).unwrap();
     assert!(matches!(rendered, Rendered::Picture(_, Outcome::Finished)));
 
-    let course = listener.0.into_inner();
+    let course = course.into_inner();
     assert!(course.is_sorted_by(|one, next| one.0 <= next.0), "{course:?}");
     let &(fraction, step, step_count) = course.last().unwrap();
     assert!(step + 1 < step_count, "it took all of its {step_count} steps");
@@ -55,7 +44,7 @@ fn a_host_may_render_in_a_pool_of_its_own() {
         Picture::new(32, 32, samples.collect()).unwrap()
     };
     let (content, styles) = (picture(37), [(picture(53), 1.0)]);
-    let paint = || render(&content, &styles, &settings, &Listener::default()).unwrap();
+    let paint = || render(&content, &styles, &settings, &|_: &Report| Flow::Continue).unwrap();
     let size = content.size();
     let foresee = || estimate(size, &[size], &settings).unwrap();
 
