@@ -17,7 +17,13 @@
 //!
 //! Nothing below the boundary knows of C, nothing below the job knows of hosts, and nothing below the objective knows
 //! of style.
+//!
+//! Unsafe code is denied, but in four places: [`boundary`], which deals with C; [`canvas::Raster`], whose pixels belong
+//! to a host; [`compute::cpu`], whose threads write to one picture; and [`memory`], which asks the C library for one thing.
 
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code, reason = "C's pointers, tables and callbacks")]
 pub mod boundary;
 pub mod canvas;
 pub mod compute;

@@ -36,7 +36,13 @@ impl Memory {
 /// is in use. Other allocators need no asking.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
+    glibc::trim();
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code, reason = "no safe crate offers it")]
+mod glibc {
+    pub(super) fn trim() {
         unsafe extern "C" {
             fn malloc_trim(padding: usize) -> std::ffi::c_int;
         }

@@ -14,6 +14,7 @@ mod format;
 mod light;
 mod pad;
 mod picture;
+#[allow(unsafe_code, reason = "pixels in memory that a host lends")]
 mod raster;
 mod read;
 mod resample;

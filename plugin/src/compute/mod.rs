@@ -13,6 +13,7 @@
 //! it takes, is the business of [`Tiled`]; a picture that is looked at as it is has one part, itself.
 
 pub mod candle;
+#[allow(unsafe_code, reason = "kernels by instruction set, and threads that share maps")]
 pub mod cpu;
 mod open;
 mod tiled;
