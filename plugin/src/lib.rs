@@ -7,6 +7,7 @@
 //! - [`job`]: one render: settings, canvases and control.
 //! - [`memory`]: how much of it there is.
 //! - [`threads`]: those that compute, apart from the host's.
+//! - [`samples`]: the elements of tensors, lent rather than copied.
 //! - [`settings`]: what the manifest declares, typed and checked.
 //! - [`canvas`]: pixels of any format to planar pictures and back.
 //! - [`filters`]: what a menu item does.
@@ -36,6 +37,7 @@ pub mod memory;
 pub mod network;
 pub mod objective;
 pub mod optimise;
+pub mod samples;
 pub mod settings;
 pub mod threads;
 

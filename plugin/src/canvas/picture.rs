@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use crate::Result;
+use crate::{Result, samples};
 
 /// The size of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,9 @@ impl Picture {
     /// The picture in a tensor `[1, 3, H, W]`, brought into the range 0 to 1.
     pub fn from_tensor(tensor: &Tensor) -> Result<Self> {
         let (_, _, height, width) = tensor.dims4()?;
-        let samples = tensor.clamp(0f32, 1f32)?.flatten_all()?.to_vec1::<f32>()?;
+        let samples = samples::lend(tensor, |samples| {
+            samples.iter().map(|sample| sample.clamp(0.0, 1.0)).collect()
+        })?;
         Self::new(width, height, samples)
     }
 }

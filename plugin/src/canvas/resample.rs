@@ -11,7 +11,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::Picture;
 use super::light::{decode, encode};
-use crate::{Error, Result};
+use crate::{Error, Result, samples};
 
 /// What averages are taken of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,14 +52,10 @@ pub fn resize(picture: &Picture, width: usize, height: usize, light: Light) -> R
 /// As [`resize`].
 pub fn resize_tensor(tensor: &Tensor, width: usize, height: usize) -> Result<Tensor> {
     let (_, channels, from_height, from_width) = tensor.dims4()?;
-    let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-    let values = resample(
-        &values,
-        (from_width, from_height),
-        (width, height),
-        |value| value,
-        |value| value,
-    )?;
+    let values = samples::lend(tensor, |values| {
+        let (from, to) = ((from_width, from_height), (width, height));
+        resample(values, from, to, |value| value, |value| value)
+    })??;
     Ok(Tensor::from_vec(values, (1, channels, height, width), tensor.device())?)
 }
 

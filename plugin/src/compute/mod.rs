@@ -24,7 +24,7 @@ use crate::network::Layer;
 use crate::{Error, Result};
 
 pub use open::{Opened, open};
-pub use tiled::{Tiled, Tiling};
+pub use tiled::{Margin, Tiled, Tiling};
 
 /// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

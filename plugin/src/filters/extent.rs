@@ -1,15 +1,13 @@
 //! How large everything in a style transfer is: what its settings and the sizes of its pictures tell before there are
 //! pictures, and before memory is taken for any.
 
-use candle_core::Device;
-
-use super::margin::Margin;
-use super::means::{FEWEST_PAIRS, Means};
+use super::means::{FEWEST_PAIRS, Means, Task, least_history};
 use super::memory;
 use super::schedule::{self, Level};
 use crate::canvas::{self, Size};
-use crate::compute::{Backend, Plan, Tiling};
+use crate::compute::{Backend, Margin, Plan, Tiling};
 use crate::network::Layer;
+use crate::optimise::Capacity;
 use crate::settings::{Edges, Optimiser, StyleTransfer};
 use crate::{Error, Result};
 
@@ -53,9 +51,14 @@ impl Extent<'_> {
         fit(style, self.brush(level.height.max(level.width)))
     }
 
+    /// That size, padded to what the network needs.
+    pub fn style_seen(&self, style: Size, level: &Level) -> Size {
+        padded(self.style(style, level))
+    }
+
     /// What is put around a picture before the network sees it.
-    pub fn margin(&self, height: usize, width: usize, device: &Device) -> Result<Margin> {
-        Margin::new(self.margin_size(), height, width, device)
+    pub fn margin(&self, size: Size) -> Margin {
+        Margin::new(self.margin_size(), size.height, size.width)
     }
 
     /// The network's task for pictures inside a margin.
@@ -89,25 +92,39 @@ impl Extent<'_> {
         memory::room(self.settings.memory_limit, self.read(), backend.device().is_cuda())
     }
 
-    /// By which means a level is painted.
+    /// By which means a level is painted, after one or as the first.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room for it.
-    fn means(&self, backend: &dyn Backend, level: &Level, room: Option<u64>) -> Result<Means> {
-        let plan = self.content_plan(level.height, level.width)?;
-        let mut longest = self.history(level.height, level.width);
+    fn means(
+        &self,
+        backend: &dyn Backend,
+        level: &Level,
+        before: Option<&(Level, Means)>,
+        room: Option<u64>,
+    ) -> Result<Means> {
+        let size = level.size();
+        let plan = self.content_plan(size);
+        let is_last = size == padded(self.working());
+        let task = self.task(&plan, size, is_last);
+        let mut longest = self.history(size);
         let mut looking = 0;
         for &style in &self.styles {
-            looking = looking.max(self.least_look(backend, padded(self.style(style, level)))?);
+            looking = looking.max(self.least_look(backend, self.style_seen(style, level))?);
         }
-        while let Some(means) = Means::within(backend, &plan, longest, room)? {
-            if means.style_room.is_none_or(|room| looking <= room) {
-                return Ok(means);
+        while let Some(means) = Means::within(backend, &task, longest, room)? {
+            let resting = match before {
+                Some((level, before)) => self.resting(level.size(), before.history, means.history.pairs),
+                None => self.resting(size, Capacity::of(0), 0),
+            };
+            let style_room = room.map(|room| room.saturating_sub(resting));
+            if style_room.is_none_or(|room| looking <= room) {
+                return Ok(Means { style_room, ..means });
             }
-            if means.history <= FEWEST_PAIRS {
+            if means.history.pairs <= FEWEST_PAIRS {
                 break;
             }
-            longest = means.history - 1;
+            longest = means.history.pairs - 1;
         }
         Err(no_room(level.height, level.width))
     }
@@ -117,9 +134,12 @@ impl Extent<'_> {
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room for one of them.
     pub fn planned(&self, backend: &dyn Backend, room: Option<u64>) -> Result<Vec<(Level, Means)>> {
-        let levels = self.levels().into_iter();
-        let planned = levels.map(|level| Ok((level, self.means(backend, &level, room)?)));
-        planned.collect()
+        let mut planned = Vec::new();
+        for level in self.levels() {
+            let means = self.means(backend, &level, planned.last(), room)?;
+            planned.push((level, means));
+        }
+        Ok(planned)
     }
 
     /// How a style of this size, padded to what the network needs, is looked at.
@@ -127,28 +147,33 @@ impl Extent<'_> {
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room for it.
     pub fn look(&self, backend: &dyn Backend, style: Size, room: Option<u64>) -> Result<Tiling> {
-        let plan = self.style_plan(style)?;
+        let plan = self.style_plan(style);
         let Some(room) = room else {
             return Tiling::whole(&plan);
         };
-        let tiling = Tiling::within(backend, &plan, room.saturating_sub(memory::looking(&plan)))?;
+        let tiling = Tiling::within(backend, &plan, room.saturating_sub(memory::looking(style)))?;
         tiling.ok_or_else(|| no_room(style.height, style.width))
     }
 
     /// The least bytes that it takes to look at a style of this size.
     fn least_look(&self, backend: &dyn Backend, style: Size) -> Result<u64> {
-        let plan = self.style_plan(style)?;
-        Ok(memory::looking(&plan) + Tiling::smallest(&plan)?.bytes(backend))
+        let smallest = Tiling::smallest(&self.style_plan(style))?;
+        Ok(memory::looking(style) + backend.memory(&smallest))
     }
 
     /// The least bytes that a render takes whose finest level has this longer side: for its steps, or for looking at a
     /// style.
     pub fn least(&self, backend: &dyn Backend, longer: usize) -> Result<u64> {
-        let Size { width, height } = padded(fit(self.content, longer));
-        let plan = self.content_plan(height, width)?;
-        let history = self.history(height, width);
-        let mut most = Means::least(backend, &plan, history)?;
-        let resting = memory::resting(&plan, history.min(FEWEST_PAIRS));
+        let size = padded(fit(self.content, longer));
+        let plan = self.content_plan(size);
+        let history = self.history(size);
+        let mut most = Means::least(backend, &self.task(&plan, size, true), history)?;
+        let pairs = least_history(history).pairs;
+        // The history of the level before may be as exact as can be.
+        let resting = match self.settings.pyramid {
+            true => self.resting(coarser(size), Capacity::of(pairs), pairs),
+            false => self.resting(size, Capacity::of(0), 0),
+        };
         for &style in &self.styles {
             let style = padded(fit(style, self.brush(longer)));
             most = most.max(resting + self.least_look(backend, style)?);
@@ -162,34 +187,52 @@ impl Extent<'_> {
     /// [`crate::Error::Memory`] where there is no room for them.
     pub fn bytes(&self, backend: &dyn Backend, levels: &[(Level, Means)]) -> Result<u64> {
         let mut most = 0;
-        for (level, means) in levels {
-            let plan = means.tiling.plan();
-            let resting = memory::resting(plan, means.history);
+        let mut before: Option<&(Level, Means)> = None;
+        for planned in levels {
+            let (level, means) = planned;
+            let resting = match before.replace(planned) {
+                Some((level, before)) => self.resting(level.size(), before.history, means.history.pairs),
+                None => self.resting(level.size(), Capacity::of(0), 0),
+            };
             for &style in &self.styles {
-                let style = padded(self.style(style, level));
+                let style = self.style_seen(style, level);
                 let tiling = self.look(backend, style, means.style_room)?;
-                let looking = memory::looking(tiling.plan()) + tiling.bytes(backend);
-                most = most.max(resting + looking);
+                most = most.max(resting + memory::looking(style) + backend.memory(&tiling));
             }
             most = most.max(means.bytes);
         }
         Ok(most)
     }
 
-    fn content_plan(&self, height: usize, width: usize) -> Result<Plan> {
-        let margin = self.margin(height, width, &Device::Cpu)?;
-        Ok(self.plan(&margin, &self.settings.content_layers))
+    /// A level as it is painted; after the last one comes what brings it to the content's size.
+    fn task<'p>(&self, plan: &'p Plan, size: Size, is_last: bool) -> Task<'p> {
+        Task {
+            plan,
+            size,
+            optimiser: self.settings.optimiser,
+            finishing: match is_last && size != self.content {
+                true => memory::finishing(size, self.content),
+                false => 0,
+            },
+        }
     }
 
-    fn style_plan(&self, style: Size) -> Result<Plan> {
-        let margin = self.margin(style.height, style.width, &Device::Cpu)?;
-        Ok(self.plan(&margin, &[]))
+    fn resting(&self, size: Size, history: Capacity, pairs: usize) -> u64 {
+        memory::resting(self.settings.optimiser, size, history, pairs)
+    }
+
+    fn content_plan(&self, size: Size) -> Plan {
+        self.plan(&self.margin(size), &self.settings.content_layers)
+    }
+
+    fn style_plan(&self, style: Size) -> Plan {
+        self.plan(&self.margin(style), &[])
     }
 
     /// The pairs that L-BFGS remembers of a picture of this size where there is room for them; 0 for other optimisers.
-    fn history(&self, height: usize, width: usize) -> usize {
+    fn history(&self, size: Size) -> usize {
         match self.settings.optimiser {
-            Optimiser::Lbfgs => history(3 * height * width),
+            Optimiser::Lbfgs => history(3 * size.height * size.width),
             Optimiser::Adam | Optimiser::PlainAdam => 0,
         }
     }
@@ -209,6 +252,14 @@ impl Extent<'_> {
 
 fn no_room(height: usize, width: usize) -> Error {
     Error::Memory(format!("painting {width} x {height} pixels: there is no room for it"))
+}
+
+/// The size of the level before.
+fn coarser(size: Size) -> Size {
+    fit(
+        size,
+        (size.width.max(size.height) as f64 * std::f64::consts::FRAC_1_SQRT_2).ceil() as usize,
+    )
 }
 
 fn fit(size: Size, longer: usize) -> Size {

@@ -1,11 +1,14 @@
-//! By which means a size is painted in the memory that there is: how many tiles, and how long a history.
+//! By which means a size is painted in the memory that there is: how many tiles, and how long a history, and how exact.
 //!
-//! Tiles take time: halos and a second forward pass. A short history takes steps, a few more of them. What costs least
-//! with both is taken.
+//! Tiles take time: halos and a second forward pass. A short history takes steps, a few more of them; one that is kept in
+//! half of the memory takes hardly any. What costs least with all of them is taken.
 
 use super::memory;
 use crate::Result;
+use crate::canvas::Size;
 use crate::compute::{Backend, Plan, Tiling};
+use crate::optimise::{Capacity, Precision};
+use crate::settings::Optimiser;
 
 /// Tiles that take more than this many untiled steps are too small to pay.
 pub const WORTHWHILE: f64 = 2.5;
@@ -13,42 +16,69 @@ pub const WORTHWHILE: f64 = 2.5;
 pub const FEWEST_PAIRS: usize = 2;
 /// How many more steps, about, a history of so many pairs takes: this share, divided by them.
 const FORGETFULNESS: f64 = 0.3;
+/// The same for one in half of the memory.
+const VAGUENESS: f64 = 0.02;
+
+/// What is painted, and by whom.
+pub struct Task<'a> {
+    /// What the network sees.
+    pub plan: &'a Plan,
+    /// The size of the picture, without what the network sees around it.
+    pub size: Size,
+    /// Who moves the pixels.
+    pub optimiser: Optimiser,
+    /// What comes after the last step takes beside the network, 0 where another level comes.
+    pub finishing: u64,
+}
+
+impl Task<'_> {
+    /// What is held beside the network, with a history of this capacity.
+    fn besides(&self, history: Capacity) -> u64 {
+        memory::painting(self.optimiser, self.size, history).max(self.finishing)
+    }
+}
 
 /// How a picture of one size is looked at and painted.
 #[derive(Clone, Debug)]
 pub struct Means {
     /// How the network looks at it.
     pub tiling: Tiling,
-    /// The pairs that L-BFGS remembers.
-    pub history: usize,
-    /// The most bytes that it takes.
+    /// What L-BFGS remembers.
+    pub history: Capacity,
+    /// The most bytes that its steps take, and what comes after them.
     pub bytes: u64,
     /// What is left of the room, if that is bounded, for looking at styles while the optimiser rests.
     pub style_room: Option<u64>,
 }
 
 impl Means {
-    /// The best means for a plan and a history of up to `longest` pairs (0 is without one) that take no more than `room`
+    /// The best means for a task and a history of up to `longest` pairs (0 is without one) that take no more than `room`
     /// bytes; `None` where there are none. Without `room`, memory is no object.
     ///
     /// # Errors
     /// A plan that cannot be carried out.
-    pub fn within(backend: &dyn Backend, plan: &Plan, longest: usize, room: Option<u64>) -> Result<Option<Self>> {
-        let Some(whole_room) = room else {
-            return Ok(Some(Self::with(backend, Tiling::whole(plan)?, longest, None)));
+    pub fn within(backend: &dyn Backend, task: &Task, longest: usize, room: Option<u64>) -> Result<Option<Self>> {
+        let Some(room) = room else {
+            let tiling = Tiling::whole(task.plan)?;
+            return Ok(Some(Self::with(backend, task, tiling, Capacity::of(longest))));
         };
         let mut best: Option<(f64, Self)> = None;
-        for history in (longest.min(FEWEST_PAIRS)..=longest).rev() {
-            let Some(room) = whole_room.checked_sub(memory::pictures(plan, history)) else {
+        for history in capacities(longest) {
+            let Some(room) = room.checked_sub(task.besides(history)) else {
                 continue;
             };
-            let Some(tiling) = Tiling::within(backend, plan, room)? else {
+            let Some(tiling) = Tiling::within(backend, task.plan, room)? else {
                 continue;
             };
-            let cost = tiling.cost() * (1.0 + FORGETFULNESS / history.max(1) as f64);
+            let vagueness = match history.precision {
+                Precision::Single => 0.0,
+                Precision::Half => VAGUENESS,
+            };
+            let cost = tiling.cost() * (1.0 + vagueness + FORGETFULNESS / history.pairs.max(1) as f64);
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                best = Some((cost, Self::with(backend, tiling, history, Some(whole_room))));
+                best = Some((cost, Self::with(backend, task, tiling, history)));
             }
+            // With a shorter history it could not be better.
             if best.as_ref().is_some_and(|(_, best)| best.tiling.parts().len() == 1) {
                 break;
             }
@@ -56,22 +86,39 @@ impl Means {
         Ok(best.map(|(_, means)| means))
     }
 
-    /// The least bytes that a plan can be painted in, with a history if `longest` is not 0.
+    /// The least bytes that a task takes, with a history if `longest` is not 0.
     ///
     /// # Errors
     /// A plan that cannot be carried out.
-    pub fn least(backend: &dyn Backend, plan: &Plan, longest: usize) -> Result<u64> {
-        let tiling = Tiling::smallest(plan)?;
-        Ok(Self::with(backend, tiling, longest.min(FEWEST_PAIRS), None).bytes)
+    pub fn least(backend: &dyn Backend, task: &Task, longest: usize) -> Result<u64> {
+        let tiling = Tiling::smallest(task.plan)?;
+        Ok(Self::with(backend, task, tiling, least_history(longest)).bytes)
     }
 
-    fn with(backend: &dyn Backend, tiling: Tiling, history: usize, room: Option<u64>) -> Self {
-        let resting = memory::resting(tiling.plan(), history);
+    fn with(backend: &dyn Backend, task: &Task, tiling: Tiling, history: Capacity) -> Self {
         Self {
-            style_room: room.map(|room| room.saturating_sub(resting)),
-            bytes: tiling.bytes(backend) + memory::pictures(tiling.plan(), history),
+            bytes: backend.memory(&tiling) + task.besides(history),
             tiling,
             history,
+            style_room: None,
         }
     }
+}
+
+/// The least that L-BFGS can do with, where it could have up to `longest` pairs.
+pub fn least_history(longest: usize) -> Capacity {
+    Capacity {
+        pairs: longest.min(FEWEST_PAIRS),
+        precision: Precision::Half,
+    }
+}
+
+/// All that a history of up to `longest` pairs may be, the best first.
+fn capacities(longest: usize) -> impl Iterator<Item = Capacity> {
+    [Precision::Single, Precision::Half]
+        .into_iter()
+        .flat_map(move |precision| {
+            let pairs = (longest.min(FEWEST_PAIRS)..=longest).rev();
+            pairs.map(move |pairs| Capacity { pairs, precision })
+        })
 }

@@ -1,36 +1,64 @@
 //! Whether a render fits into memory, told before it begins: an editor must not be taken down by a filter.
 
-use crate::compute::Plan;
+use crate::canvas::Size;
 use crate::memory::Memory;
+use crate::optimise::Capacity;
+use crate::settings::Optimiser;
 use crate::{Error, Result};
 
 /// Working sizes are suggested in steps of this many pixels.
 const STEP: usize = 64;
-/// The pictures that a step holds beside the optimiser's history: the picture, the one tried and the step between them,
-/// the direction, two gradients, and copies with a margin around them.
-const PICTURES: u64 = 9;
-/// The pictures that an optimiser holds between steps beside its history, and the content at its size.
-const RESTING: u64 = 6;
-/// The pictures of a style that is looked at.
-const LOOKING: u64 = 3;
+/// The pictures that L-BFGS holds at a step beside its history: the picture, the one that is tried, and the gradients at
+/// both. While it makes a direction it is the picture, the gradient, the direction and which pixels it may move; while a
+/// pair is made, it is in place of one that is forgotten.
+const LBFGS: u64 = 4;
+/// The pictures that Adam holds at the end of a step: candle-nn's variable and its moments (3), the picture, the best, the
+/// average, the gradient as it comes and as it goes in, and what candle-nn makes of them (8).
+const ADAM: u64 = 16;
+/// What Adam holds between steps.
+const ADAM_RESTING: u64 = 6;
 /// The bytes of a picture's pixel: three samples of f32.
 const PIXEL: u64 = 3 * 4;
+/// The bytes of a pixel while a picture is resized: the picture and one plane more.
+const RESIZING: u64 = 4 * 4;
 /// The program, the network's weights as they come, and what the allocator keeps of small pieces.
 pub const PROGRAM: u64 = 120_000_000;
 
-/// What the pictures of a render take that are not the network's, with so many pairs of them in the optimiser's history.
-pub fn pictures(plan: &Plan, history: usize) -> u64 {
-    (plan.width * plan.height) as u64 * PIXEL * (PICTURES + 2 * history as u64)
+/// What an optimiser's pictures take during its steps, with a history of this capacity.
+///
+/// Nothing else that a level does before its steps takes as much beside the network. It holds the history, too, but only
+/// the picture of these: so there is room for a copy of the content, and for a start; and as a coarser level's history is
+/// refined pair by pair, for the picture, a pair in the making, and what resizing takes.
+pub fn painting(optimiser: Optimiser, size: Size, history: Capacity) -> u64 {
+    let pictures = match optimiser {
+        Optimiser::Lbfgs => LBFGS,
+        Optimiser::Adam | Optimiser::PlainAdam => ADAM,
+    };
+    size.pixels() * PIXEL * pictures + history.bytes(3 * size.pixels() as usize)
 }
 
-/// What looking at a picture takes beside the network: the picture, its tensor, and that with a margin around it.
-pub fn looking(plan: &Plan) -> u64 {
-    (plan.width * plan.height) as u64 * PIXEL * LOOKING
+/// What an optimiser holds while styles are looked at for another level, which will have no more than `pairs` in its
+/// history: a picture and those.
+pub fn resting(optimiser: Optimiser, size: Size, history: Capacity, pairs: usize) -> u64 {
+    let kept = Capacity {
+        pairs: history.pairs.min(pairs),
+        ..history
+    };
+    let pictures = match optimiser {
+        Optimiser::Lbfgs => 1,
+        Optimiser::Adam | Optimiser::PlainAdam => ADAM_RESTING,
+    };
+    size.pixels() * PIXEL * pictures + kept.bytes(3 * size.pixels() as usize)
 }
 
-/// What an optimiser holds between steps, with so many pairs in its history.
-pub fn resting(plan: &Plan, history: usize) -> u64 {
-    (plan.width * plan.height) as u64 * PIXEL * (RESTING + 2 * history as u64)
+/// What looking at a picture of this size takes beside the network.
+pub fn looking(size: Size) -> u64 {
+    size.pixels() * RESIZING
+}
+
+/// What bringing what was painted at one size to another takes.
+pub fn finishing(painted: Size, result: Size) -> u64 {
+    painted.pixels() * PIXEL + result.pixels() * RESIZING
 }
 
 /// The bytes that a render may take beside what was `read` for it: up to `limit` gigabytes with everything, or, where that

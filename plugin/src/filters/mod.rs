@@ -1,7 +1,6 @@
 //! What a menu item does: content and styles in, a picture out, in one readable page each.
 
 mod extent;
-mod margin;
 mod means;
 mod memory;
 mod painter;

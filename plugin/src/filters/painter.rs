@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::Result;
 use crate::canvas;
-use crate::optimise::{Adam, AdamOptions, Identity, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
+use crate::optimise::{Adam, AdamOptions, Capacity, Identity, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
 use crate::settings::{self, StyleTransfer};
 
 /// An optimiser, as the settings have it.
@@ -16,8 +16,8 @@ pub enum Painter {
 }
 
 impl Painter {
-    /// Starts from a picture `[1, 3, H, W]` that was not painted yet. L-BFGS remembers up to `history` pairs.
-    pub fn new(settings: &StyleTransfer, start: &Tensor, history: usize) -> Result<Self> {
+    /// Starts from a picture `[1, 3, H, W]` that was not painted yet. L-BFGS remembers what `history` holds.
+    pub fn new(settings: &StyleTransfer, start: &Tensor, history: Capacity) -> Result<Self> {
         let learning_rate = settings.learning_rate;
         Ok(match settings.optimiser {
             settings::Optimiser::Lbfgs => {
@@ -38,8 +38,16 @@ impl Painter {
         })
     }
 
+    /// Lets go of what [`Self::refined`] with so many pairs in its history does not look at.
+    pub fn rest(&mut self, pairs: usize) {
+        match self {
+            Self::Lbfgs(optimiser) => optimiser.rest(pairs),
+            Self::Adam(_) => {}
+        }
+    }
+
     /// Goes on at a finer level.
-    pub fn refined(self, settings: &StyleTransfer, width: usize, height: usize, history: usize) -> Result<Self> {
+    pub fn refined(self, settings: &StyleTransfer, width: usize, height: usize, history: Capacity) -> Result<Self> {
         let resample = |tensor: &Tensor| canvas::resize_tensor(tensor, width, height);
         match self {
             Self::Lbfgs(optimiser) => Ok(Self::Lbfgs(optimiser.resized(
@@ -47,7 +55,11 @@ impl Painter {
                 Box::new(Identity),
                 &resample,
             )?)),
-            Self::Adam(optimiser) => Self::new(settings, &resample(optimiser.picture())?, history),
+            Self::Adam(optimiser) => {
+                let picture = optimiser.picture().clone();
+                drop(optimiser);
+                Self::new(settings, &resample(&picture)?, history)
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! What is still to be gained at a size, its own steps bring: with half of the steps at all coarser ones the loss after
 //! as many at the last differs by a third of a percent (384 pixels, 135 as the coarsest).
 
+use crate::canvas::Size;
 use crate::compute::Plan;
 
 /// One size of the picture.
@@ -18,6 +19,16 @@ pub struct Level {
     pub width: usize,
     /// The optimiser's steps.
     pub steps: usize,
+}
+
+impl Level {
+    /// Its width and height.
+    pub fn size(&self) -> Size {
+        Size {
+            width: self.width,
+            height: self.height,
+        }
+    }
 }
 
 /// The longer side of the coarsest level is at least this.

@@ -9,7 +9,7 @@
 //!
 //! - The picture is painted small first and then ever larger (Gatys et al. 2017; [`super::schedule`]).
 //! - The style loss is the Wasserstein distance, layer by layer relative to the style ([`crate::objective::style`]).
-//! - Borders are continued outward ([`super::margin`]).
+//! - Borders are continued outward ([`crate::compute::Margin`]).
 //! - L-BFGS, which keeps the pixels in gamut at every step, in place of plain Adam ([`crate::optimise`]).
 
 mod estimate;
@@ -19,6 +19,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
@@ -36,7 +37,8 @@ use crate::compute::{self, Moments, Plan, Tiled};
 use crate::control::{Control, Flow, LogLevel, Outcome};
 use crate::memory::give_back;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
-use crate::settings::{Start, StyleTransfer};
+use crate::optimise::{Capacity, Precision};
+use crate::settings::{self, Start, StyleTransfer};
 use crate::{Error, Result, threads};
 
 pub use estimate::estimate;
@@ -118,46 +120,52 @@ impl<'a> Render<'a> {
             })?;
         }
         let planned = self.extent.planned(network.backend(), room)?;
-        if let Some((_, finest)) = planned.last() {
-            self.tell_of_tiles(finest);
-        }
+        let (Some((coarsest, first)), Some((_, finest))) = (planned.first(), planned.last()) else {
+            return Err(Error::Internal("a picture without levels".into()));
+        };
+        self.tell_of_means(finest);
+        let mut painter = self.painter(&working, coarsest, first, network.device())?;
         let (levels, means): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
         let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
         let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
 
-        let mut painter: Option<Painter> = None;
-        let mut outcome = Outcome::Finished;
+        let mut flow = Flow::Continue;
         for (index, (level, means)) in levels.iter().zip(means).enumerate() {
             progress.begin_level(index);
-            let Level { height, width, .. } = *level;
-            let picture = resized(Cow::Borrowed(&*working), width, height, Light::Linear)?;
-            let painter = match painter.take() {
-                Some(coarser) => {
-                    let (settings, history) = (self.settings, means.history);
-                    let refine = || coarser.refined(settings, width, height, history);
-                    painter.insert(threads::within(&self.pool, refine)?)
-                }
-                None => {
-                    let start = self.start(&picture)?.into_tensor(network.device())?;
-                    painter.insert(Painter::new(self.settings, &start, means.history)?)
-                }
-            };
-            // The coarser level's history is gone.
-            give_back();
-            match self.paint(network, &picture, painter, level, means, &mut progress)? {
-                Flow::Cancel => return Ok(Rendered::Cancelled),
-                Flow::Stop => {
-                    outcome = Outcome::Stopped;
+            // The picture is still the coarser one: there is the more room for looking at styles.
+            painter.rest(means.history.pairs);
+            let targets = match self.look_at_styles(network, level, means.style_room, &mut progress)? {
+                Stage::Done(targets) => targets,
+                Stage::Interrupted(interruption) => {
+                    flow = interruption;
                     break;
                 }
-                Flow::Continue => {}
+            };
+            // From here on the network's memory is that of this level, none of which is in use until it sees the content.
+            network.prepare(means.tiling, self.extent.margin(level.size()))?;
+            if index > 0 {
+                let (settings, Size { width, height }) = (self.settings, level.size());
+                let refine = || painter.refined(settings, width, height, means.history);
+                painter = threads::within(&self.pool, refine)?;
+            }
+            // The coarser level's history is gone.
+            give_back();
+            flow = self.paint(network, &working, &mut painter, level, targets, &mut progress)?;
+            if flow != Flow::Continue {
+                break;
             }
         }
-        let painter = painter.ok_or_else(|| Error::Internal("a picture without levels".into()))?;
+        let outcome = match flow {
+            Flow::Cancel => return Ok(Rendered::Cancelled),
+            Flow::Stop => Outcome::Stopped,
+            Flow::Continue => Outcome::Finished,
+        };
         let painted = painter.picture().clone();
         // Its history may be larger than all that is still to come.
         drop(painter);
-        let painted = Cow::Owned(Picture::from_tensor(&painted)?);
+        let picture = Picture::from_tensor(&painted)?;
+        drop(painted);
+        let painted = Cow::Owned(picture);
         let whole = resized(painted, working.width, working.height, Light::Encoded)?;
         let picture = if (whole.width, whole.height) == (width, height) {
             whole
@@ -168,25 +176,28 @@ impl<'a> Render<'a> {
         Ok(Rendered::Picture(picture.into_owned(), outcome))
     }
 
-    /// Paints one level, and says whether to go on.
+    /// What paints the first level, before its first step.
+    fn painter(&self, content: &Picture, first: &Level, means: &Means, device: &Device) -> Result<Painter> {
+        let Size { width, height } = first.size();
+        let content = resized(Cow::Borrowed(content), width, height, Light::Linear)?;
+        let start = self.start(&content)?.into_tensor(device)?;
+        Painter::new(self.settings, &start, means.history)
+    }
+
+    /// Paints one level, for which network and painter are ready, and says whether to go on.
     fn paint(
         &self,
         network: &mut Tiled,
         content: &Picture,
         painter: &mut Painter,
         level: &Level,
-        means: Means,
+        targets: Vec<Vec<Moments>>,
         progress: &mut Progress,
     ) -> Result<Flow> {
         let seen = self.extent.pixels_seen(level.height, level.width);
-        let targets = match self.look_at_styles(network, level, means.style_room, progress)? {
-            Stage::Done(targets) => targets,
-            Stage::Interrupted(flow) => return Ok(flow),
-        };
-        let device = network.device().clone();
-        let margin = self.extent.margin(level.height, level.width, &device)?;
-        network.prepare(means.tiling)?;
-        let energies = network.hold_content(&margin.pad(&content.to_tensor(&device)?)?)?;
+        let Size { width, height } = level.size();
+        let content = resized(Cow::Borrowed(content), width, height, Light::Linear)?;
+        let energies = network.hold_content(&to_tensor(content, network.device())?)?;
         let flow = progress.looked("looking at the canvas", seen);
         if flow != Flow::Continue {
             return Ok(flow);
@@ -196,7 +207,6 @@ impl<'a> Render<'a> {
         let mut painting = Painting {
             network,
             objective: self.objective(targets, &energies)?,
-            margin,
             smoothness,
         };
         let pool = &self.pool;
@@ -204,11 +214,8 @@ impl<'a> Render<'a> {
             // The optimiser's vectors are spread over the threads of the pool that it runs in.
             let taken = threads::within(pool, || painter.optimiser().step(&mut painting))?;
             if let Some(ending) = taken.ended {
-                let (height, width) = (level.height, level.width);
-                self.control.log(
-                    LogLevel::Info,
-                    &format!("{width} x {height}, step {}: {ending}", step + 1),
-                );
+                let message = format!("{width} x {height}, step {}: {ending}", step + 1);
+                self.control.log(LogLevel::Info, &message);
                 progress.skipped(level.steps - step - 1, seen);
             }
             let preview = || Picture::from_tensor(painter.picture());
@@ -223,14 +230,23 @@ impl<'a> Render<'a> {
         Ok(Flow::Continue)
     }
 
-    /// Says before a render what it will be like.
-    fn tell_of_tiles(&self, finest: &Means) {
+    /// Says before a render what it will be like, where memory is short.
+    fn tell_of_means(&self, finest: &Means) {
         let (tiles, cost) = (finest.tiling.parts().len(), finest.tiling.cost());
-        let message = format!("memory is short: in {tiles} tiles each step takes {cost:.1} times as long");
+        if tiles == 1 {
+            return;
+        }
+        let mut message = format!("memory is short: in {tiles} tiles each step takes {cost:.1} times as long");
+        if let (settings::Optimiser::Lbfgs, Capacity { pairs, precision }) = (self.settings.optimiser, finest.history) {
+            message += &format!(", and {pairs} steps are remembered");
+            if precision == Precision::Half {
+                message += " in half precision";
+            }
+        }
         if cost > WORTHWHILE {
             let advice = "a higher memory_limit or a lower working_size would save time";
             self.control.log(LogLevel::Warning, &format!("{message}; {advice}"));
-        } else if tiles > 1 {
+        } else {
             self.control.log(LogLevel::Info, &message);
         }
     }
@@ -247,10 +263,12 @@ impl<'a> Render<'a> {
         let mut statistics = Vec::with_capacity(self.styles.len());
         for (style, share) in self.styles {
             let Size { width, height } = self.extent.style(style.size(), level);
+            let seen = self.extent.style_seen(style.size(), level);
+            // What the network holds of the picture before goes before there is another.
+            let tiling = self.extent.look(network.backend(), seen, room)?;
+            network.prepare(tiling, self.extent.margin(seen))?;
             let (style, _) = padded(resized(Cow::Borrowed(style), width, height, Light::Linear)?)?;
-            let margin = self.extent.margin(style.height, style.width, &device)?;
-            network.prepare(self.extent.look(network.backend(), style.size(), room)?)?;
-            statistics.push((network.forward(&margin.pad(&style.to_tensor(&device)?)?)?, *share));
+            statistics.push((network.forward(&to_tensor(style, &device)?)?, *share));
             let flow = progress.looked(
                 "looking at the style",
                 self.extent.pixels_seen(level.height, level.width),
@@ -303,6 +321,14 @@ impl<'a> Render<'a> {
                 )
             }
         }
+    }
+}
+
+/// The picture as a tensor on a device, without a copy of what nobody else holds.
+fn to_tensor(picture: Cow<'_, Picture>, device: &Device) -> Result<Tensor> {
+    match picture {
+        Cow::Borrowed(picture) => picture.to_tensor(device),
+        Cow::Owned(picture) => picture.into_tensor(device),
     }
 }
 

@@ -283,13 +283,18 @@ fn a_style_of_one_colour_has_finite_losses() {
     }
 }
 
+/// The variation of a picture, and its gradient alone.
+fn variation(picture: &Tensor) -> (f64, Tensor) {
+    variation::add_variation(picture, 1.0, picture.zeros_like().unwrap()).unwrap()
+}
+
 #[test]
 fn variation_is_the_mean_square_of_steps() {
     let picture = tensor(
         &[0.0, 0.5, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         &[1, 3, 2, 2],
     );
-    let (loss, _) = variation::variation(&picture).unwrap();
+    let (loss, _) = variation(&picture);
     // Down 0 and 0.5, across 0.5 and 1, over 4 pixels.
     assert!((loss - (0.25 + 0.25 + 1.0) / 4.0).abs() < 1e-7, "{loss}");
 }
@@ -298,14 +303,20 @@ fn variation_is_the_mean_square_of_steps() {
 fn the_gradient_of_variation_is_its_slope() {
     for (height, width) in [(5, 7), (1, 6), (6, 1)] {
         let picture = tensor(&random(1, 3 * height * width), &[1, 3, height, width]);
-        let (_, gradient) = variation::variation(&picture).unwrap();
-        let error = directional_error(&picture, &gradient, 0.5, |picture| {
-            variation::variation(picture).unwrap().0
-        });
+        let (_, gradient) = variation(&picture);
+        let error = directional_error(&picture, &gradient, 0.5, |picture| variation(picture).0);
         assert!(error < 1e-4, "{height} x {width}: {error:e}");
     }
-    let (loss, gradient) = variation::variation(&tensor(&[0.1, 0.2, 0.3], &[1, 3, 1, 1])).unwrap();
+    let (loss, gradient) = variation(&tensor(&[0.1, 0.2, 0.3], &[1, 3, 1, 1]));
     assert_eq!((loss, values(&gradient)), (0.0, vec![0.0; 3]));
+
+    let picture = tensor(&random(1, 3 * 5 * 7), &[1, 3, 5, 7]);
+    let (loss, alone) = variation(&picture);
+    let (same, added) = variation::add_variation(&picture, 0.5, picture.ones_like().unwrap()).unwrap();
+    assert_eq!(
+        (loss, values(&added)),
+        (same, values(&((alone * 0.5).unwrap() + 1.0).unwrap()))
+    );
 }
 
 #[test]

@@ -4,34 +4,48 @@
 
 use candle_core::Tensor;
 
-use crate::Result;
+use crate::{Result, samples};
 
-/// The variation of a picture `[1, 3, H, W]` and its gradient.
-pub fn variation(picture: &Tensor) -> Result<(f64, Tensor)> {
+/// The variation of a picture `[1, 3, H, W]`, and that gradient with `factor` times the variation's own added to it.
+///
+/// The variation's gradient is never held as a whole: a row of it is complete when the next was seen.
+pub fn add_variation(picture: &Tensor, factor: f64, gradient: Tensor) -> Result<(f64, Tensor)> {
     let (_, _, height, width) = picture.dims4()?;
-    let samples = picture.flatten_all()?.to_vec1::<f32>()?;
-    let mut gradient = vec![0f32; samples.len()];
     let scale = 1.0 / (height * width) as f64;
-    let slope = (2.0 * scale) as f32;
-    let mut loss = 0.0;
-    for (row, start) in (0..samples.len()).step_by(width).enumerate() {
-        // In f32 along a row, in f64 from row to row.
-        let mut squares = 0f32;
-        let mut step = |from: usize, to: usize| {
-            let step = samples[to] - samples[from];
-            squares += step * step;
-            gradient[to] += step * slope;
-            gradient[from] -= step * slope;
-        };
-        for place in start + 1..start + width {
-            step(place - 1, place);
-        }
-        if row % height + 1 < height {
-            for place in start..start + width {
-                step(place, place + width);
+    let (slope, factor) = ((2.0 * scale) as f32, factor as f32);
+    let (gradient, loss) = samples::lend(picture, |samples| {
+        samples::change(gradient, |gradient| {
+            let mut loss = 0.0;
+            let (mut slopes, mut below) = (vec![0f32; width], vec![0f32; width]);
+            let rows = gradient.chunks_exact_mut(width).zip((0..samples.len()).step_by(width));
+            for (index, (gradient, start)) in rows.enumerate() {
+                let row = &samples[start..start + width];
+                // In f32 along a row, in f64 from row to row.
+                let mut squares = 0f32;
+                for place in 1..width {
+                    let step = row[place] - row[place - 1];
+                    squares += step * step;
+                    slopes[place] += step * slope;
+                    slopes[place - 1] -= step * slope;
+                }
+                if index % height + 1 < height {
+                    let next = &samples[start + width..start + 2 * width];
+                    for (place, (from, to)) in row.iter().zip(next).enumerate() {
+                        let step = to - from;
+                        squares += step * step;
+                        below[place] += step * slope;
+                        slopes[place] -= step * slope;
+                    }
+                }
+                loss += f64::from(squares) * scale;
+                for (value, slope) in gradient.iter_mut().zip(&mut slopes) {
+                    *value += *slope * factor;
+                    *slope = 0.0;
+                }
+                std::mem::swap(&mut slopes, &mut below);
             }
-        }
-        loss += f64::from(squares) * scale;
-    }
-    Ok((loss, Tensor::from_vec(gradient, picture.shape(), picture.device())?))
+            loss
+        })
+    })??;
+    Ok((loss, gradient))
 }

@@ -14,7 +14,7 @@
 
 use candle_core::Tensor;
 
-use super::history::{History, Identity, Metric};
+use super::history::{Capacity, History, Identity, Metric, Point};
 use super::line_search::{self, Trial, Verdict};
 use super::plateau::Plateau;
 use super::{Ending, Optimiser, Problem, Step, vector};
@@ -26,7 +26,7 @@ pub struct LbfgsOptions {
     /// Pairs remembered, each of which costs the memory of two pictures, and at each step the time to read it three
     /// times. 0 is projected steepest descent. In style transfer 8 do about as well as 20 for the first 30 steps, and
     /// need some 4 % more of them over 50.
-    pub history: usize,
+    pub history: Capacity,
     /// The root mean square over all samples of the first step, before it is bent into the box.
     pub first_change: f64,
     /// The number of accepted losses, the last included, of whose largest a trial must be lower. 1 is a search that
@@ -41,7 +41,7 @@ pub struct LbfgsOptions {
 impl Default for LbfgsOptions {
     fn default() -> Self {
         Self {
-            history: 10,
+            history: Capacity::of(10),
             first_change: 6.0 / 255.0,
             memory: 1,
             tolerance: 1e-5,
@@ -61,9 +61,9 @@ const GROWTH: f64 = 4.0;
 /// The longest step along the gradient, as a root mean square.
 const LONGEST: f64 = 0.25;
 
-/// A search along one direction.
+/// A search along one direction, which is made anew for each trial: there are few, and a picture is large.
+#[derive(Clone, Copy)]
 struct Search {
-    direction: Tensor,
     length: f64,
     trials: usize,
     /// Along the gradient alone, without the history.
@@ -73,8 +73,6 @@ struct Search {
 /// A point to evaluate.
 struct Candidate {
     x: Tensor,
-    /// From the iterate to `x`.
-    s: Tensor,
     promised: f64,
 }
 
@@ -87,6 +85,7 @@ pub struct Lbfgs {
     loss: f64,
     /// At `x`; `None` before the first evaluation.
     gradient: Option<Tensor>,
+    /// Under way since a trial was refused.
     search: Option<Search>,
     /// Root mean square of the next step along the gradient.
     change: f64,
@@ -129,14 +128,23 @@ impl Lbfgs {
         })
     }
 
+    /// Lets go of what [`Self::resized`] with so many pairs does not look at. The picture stays.
+    pub fn rest(&mut self, pairs: usize) {
+        self.history.shorten(pairs);
+        self.x = self.best.0.clone();
+        self.gradient = None;
+        self.search = None;
+    }
+
     /// The optimiser on another grid, its curvature carried along: `resample` maps a picture to the new grid and is
     /// applied to the best picture and to every pair of the history. A pair that lost its positive curvature on the way is
-    /// dropped, and so are the oldest beyond `history`. Counts of evaluations and losses start anew, since the new grid's loss is another function.
+    /// dropped, and so are the oldest beyond `history`. Counts of evaluations and losses start anew, since the new grid's
+    /// loss is another function.
     ///
     /// From 96 to 128 pixels this is worth two or three evaluations over a fresh start on the larger grid.
     pub fn resized(
-        self,
-        history: usize,
+        mut self,
+        history: Capacity,
         metric: Box<dyn Metric>,
         resample: &dyn Fn(&Tensor) -> Result<Tensor>,
     ) -> Result<Self> {
@@ -144,7 +152,9 @@ impl Lbfgs {
             history,
             ..self.options
         };
+        self.rest(history.pairs);
         let mut resized = Self::with_metric(&resample(&self.best.0)?, options, metric)?;
+        drop((self.x, self.best));
         resized.history = self.history.resized(history, resample)?;
         resized.change = self.change;
         Ok(resized)
@@ -177,7 +187,11 @@ impl Lbfgs {
         let finite = evaluation.loss.is_finite() && vector::norm(&gradient)?.is_finite();
         if finite {
             self.failures = 0;
-            self.arrive(self.x.clone(), evaluation.loss, gradient);
+            let start = Point {
+                x: self.x.clone(),
+                gradient,
+            };
+            self.arrive(&start, evaluation.loss);
         } else {
             self.fail();
         }
@@ -185,9 +199,9 @@ impl Lbfgs {
     }
 
     /// Makes a point the iterate.
-    fn arrive(&mut self, x: Tensor, loss: f64, gradient: Tensor) {
+    fn arrive(&mut self, point: &Point, loss: f64) {
         if loss < self.best.1 {
-            self.best = (x.clone(), loss);
+            self.best = (point.x.clone(), loss);
         }
         if self.recent.len() == self.options.memory.max(1) {
             self.recent.remove(0);
@@ -196,9 +210,9 @@ impl Lbfgs {
         if self.plateau.reached(loss) {
             self.end(Ending::Converged);
         }
-        self.x = x;
+        self.x = point.x.clone();
         self.loss = loss;
-        self.gradient = Some(gradient);
+        self.gradient = Some(point.gradient.clone());
         self.search = None;
     }
 
@@ -210,67 +224,61 @@ impl Lbfgs {
         }
     }
 
-    /// A direction of descent from the iterate.
-    fn search_from(&self, gradient: &Tensor) -> Result<Search> {
+    /// A direction of descent from the iterate, and whether it is the gradient's.
+    fn direction(&self, gradient: &Tensor) -> Result<(Tensor, bool)> {
         let free = vector::free_pixels(&self.x, gradient)?;
-        let v = vector::product(&free, gradient)?;
-        if let Some(h) = self.history.apply(&v, &free, &*self.metric)? {
+        if let Some(h) = self.history.apply(gradient, &free, &*self.metric)? {
             // Also false for a NaN.
-            if vector::dot(&h, &v)? > 0.0 {
-                return Ok(Search {
-                    direction: vector::scale(-1.0, &h)?,
-                    length: 1.0,
-                    trials: 0,
-                    steepest: false,
-                });
+            if vector::weighted_dot(&free, &h, gradient)? > 0.0 {
+                return Ok((vector::scale_weighted(h, -1.0, &free)?, false));
             }
         }
-        self.steepest(&free, &v)
+        Ok((self.steepest(&free, gradient)?, true))
     }
 
-    /// The direction of the gradient `v` on the free pixels, as the metric sees it.
-    fn steepest(&self, free: &Tensor, v: &Tensor) -> Result<Search> {
-        let image = vector::admit("metric's image", &self.metric.apply(v)?, v)?;
-        let h = vector::product(free, &image)?;
-        let rms = vector::norm(&h)? / (h.elem_count() as f64).sqrt();
+    /// The direction of the gradient on the free pixels, as the metric sees it.
+    fn steepest(&self, free: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let image = self.metric.apply(vector::product(free, gradient)?)?;
+        let image = vector::admit("metric's image", &image, gradient)?;
+        let rms = (vector::weighted_dot(free, &image, &image)? / image.elem_count() as f64).sqrt();
         let factor = if rms > 0.0 { -self.change / rms } else { 0.0 };
-        Ok(Search {
-            direction: vector::scale(factor, &h)?,
-            length: 1.0,
-            trials: 0,
-            steepest: true,
-        })
+        vector::scale_weighted(image, factor, free)
     }
 
-    /// The next point to evaluate along the search, shortened until its path promises a descent; `None` if none does.
-    fn candidate(&self, search: &mut Search, gradient: &Tensor) -> Result<Option<Candidate>> {
+    /// The next point to evaluate at a length along a direction, shortened until its path promises a descent, with that
+    /// length; `None` if none does.
+    fn candidate(&self, direction: &Tensor, mut length: f64, gradient: &Tensor) -> Result<Option<(Candidate, f64)>> {
         for _ in 0..HALVINGS {
-            let x = vector::project_step(&self.x, search.length, &search.direction)?;
-            let s = vector::difference(&x, &self.x)?;
-            let promised = vector::dot(gradient, &s)?;
+            let x = vector::project_step(&self.x, length, direction)?;
+            let promised = vector::dot_step(gradient, &x, &self.x)?;
             if promised < 0.0 {
-                return Ok(Some(Candidate { x, s, promised }));
+                return Ok(Some((Candidate { x, promised }, length)));
             }
-            search.length *= 0.5;
+            length *= 0.5;
         }
         Ok(None)
     }
 
     /// The next point to evaluate, and the search that it belongs to; `None` when no pixel can be moved downhill.
     fn plan(&mut self, gradient: &Tensor) -> Result<Option<(Search, Candidate)>> {
-        let mut search = match self.search.take() {
-            Some(search) => search,
-            None => self.search_from(gradient)?,
-        };
         loop {
-            if let Some(candidate) = self.candidate(&mut search, gradient)? {
+            let (direction, steepest) = self.direction(gradient)?;
+            let (length, trials) = self
+                .search
+                .take()
+                .map_or((1.0, 0), |search| (search.length, search.trials));
+            if let Some((candidate, length)) = self.candidate(&direction, length, gradient)? {
+                let search = Search {
+                    length,
+                    trials,
+                    steepest,
+                };
                 return Ok(Some((search, candidate)));
             }
-            if search.steepest {
+            if steepest {
                 return Ok(None);
             }
             self.history.clear();
-            search = self.search_from(gradient)?;
         }
     }
 
@@ -300,7 +308,7 @@ impl Optimiser for Lbfgs {
             self.end(Ending::Converged);
             return Ok(self.report(self.loss, false));
         };
-        let Candidate { x, s, promised } = candidate;
+        let Candidate { x, promised } = candidate;
         let answer = problem.evaluate(&x).and_then(|evaluation| {
             let gradient = vector::admit("gradient", &evaluation.gradient, &x)?;
             Ok((evaluation.loss, gradient))
@@ -313,17 +321,26 @@ impl Optimiser for Lbfgs {
             }
         };
         self.evaluations += 1;
-        let slope = vector::dot(&next_gradient, &s)?;
+        let slope = vector::dot_step(&next_gradient, &x, &self.x)?;
         let reference = self.recent.iter().copied().fold(self.loss, f64::max);
         let trial = Trial { loss, promised, slope };
         match line_search::judge(self.loss, reference, &trial) {
             Verdict::Accept => {
                 self.failures = 0;
-                let y = vector::difference(&next_gradient, &gradient)?;
-                let rms = vector::norm(&s)? / (s.elem_count() as f64).sqrt();
-                let curved = self.history.push(s, y)?;
+                let square = vector::dot_steps([&x, &self.x], [&x, &self.x])?;
+                let rms = square.sqrt() / (x.elem_count() as f64).sqrt();
+                let from = Point {
+                    x: self.x.clone(),
+                    gradient,
+                };
+                let to = Point {
+                    x,
+                    gradient: next_gradient,
+                };
+                // Nobody but the history holds the point that was left, unless it is the best.
+                self.arrive(&to, loss);
+                let curved = self.history.learn(from, &to)?;
                 self.change = if curved { rms } else { (GROWTH * rms).min(LONGEST) };
-                self.arrive(x, loss, next_gradient);
                 Ok(self.report(loss, true))
             }
             Verdict::Shorten(share) => {

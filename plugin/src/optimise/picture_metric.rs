@@ -17,11 +17,11 @@
 //! The blur weighs neighbours as a triangle (two boxes, one after the other), along rows and along columns, and takes
 //! what lies beyond the border for 0: so it is symmetric and positive semidefinite, as a metric must be.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::Metric;
-use crate::Result;
+use crate::{Result, samples};
 
 /// How much further along red against blue than along light.
 const RED_BLUE: f32 = 4.0;
@@ -33,23 +33,23 @@ const LARGE_FORMS: f32 = 3.0;
 const TRIANGLE: [f32; 9] = [0.04, 0.08, 0.12, 0.16, 0.2, 0.16, 0.12, 0.08, 0.04];
 /// Pixels on either side that the triangle reaches.
 const REACH: usize = TRIANGLE.len() / 2;
+/// Rows that one thread blurs at a time.
+const STRIP: usize = 64;
 
 /// The metric of pictures `[1, 3, H, W]`: red, green, blue. It is computed in main memory, wherever they live.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PictureMetric;
 
 impl Metric for PictureMetric {
-    fn apply(&self, v: &Tensor) -> Result<Tensor> {
+    fn apply(&self, v: Tensor) -> Result<Tensor> {
         let (_, _, height, width) = v.dims4()?;
-        let mut planes = v.flatten_all()?.to_vec1::<f32>()?;
-        separate_colours(&mut planes);
-        for plane in planes.chunks_exact_mut((height * width).max(1)) {
-            let blurred = blur(plane, height, width);
-            for (value, blurred) in plane.iter_mut().zip(blurred) {
-                *value += LARGE_FORMS * blurred;
+        let (image, ()) = samples::change(v, |planes| {
+            separate_colours(planes);
+            for plane in planes.chunks_exact_mut((height * width).max(1)) {
+                add_large_forms(plane, width);
             }
-        }
-        Ok(Tensor::from_vec(planes, v.shape(), &Device::Cpu)?.to_device(v.device())?)
+        })?;
+        Ok(image)
     }
 }
 
@@ -66,37 +66,62 @@ fn separate_colours(planes: &mut [f32]) {
     }
 }
 
-/// A plane, blurred along its rows and then along its columns.
-fn blur(plane: &[f32], height: usize, width: usize) -> Vec<f32> {
-    let mut along_rows = vec![0f32; plane.len()];
-    along_rows
-        .par_chunks_mut(width)
-        .zip(plane.par_chunks(width))
-        .for_each(|(blurred, row)| {
+/// Adds to a plane what its blur says, strip by strip, each of which needs a few rows of its neighbours as they were.
+fn add_large_forms(plane: &mut [f32], width: usize) {
+    let reach = REACH * width;
+    let strip = STRIP * width;
+    let around: Vec<(Vec<f32>, Vec<f32>)> = (0..plane.len())
+        .step_by(strip)
+        .map(|start| {
+            let end = plane.len().min(start + strip);
+            let above = &plane[start.saturating_sub(reach)..start];
+            let below = &plane[end..plane.len().min(end + reach)];
+            (above.to_vec(), below.to_vec())
+        })
+        .collect();
+    let strips = plane.par_chunks_mut(strip).zip(around);
+    strips.for_each(|(strip, (above, below))| {
+        let rows = [&above, &*strip, &below].map(|rows| blur_rows(rows, width)).concat();
+        let mut blurred = vec![0f32; width];
+        for (row, values) in strip.chunks_exact_mut(width).enumerate() {
+            blurred.fill(0.0);
             for (tap, weight) in TRIANGLE.into_iter().enumerate() {
-                // The tap reads `tap - REACH` pixels to the right.
-                let (skipped, first) = (REACH.saturating_sub(tap), tap.saturating_sub(REACH));
-                let targets = blurred.iter_mut().skip(skipped);
-                for (sum, value) in targets.zip(row.iter().skip(first)) {
+                // Rows beyond the plane are no more here than they are there.
+                let source = (row + above.len() / width + tap).checked_sub(REACH);
+                let Some(source) = source.and_then(|source| rows.get(source * width..(source + 1) * width)) else {
+                    continue;
+                };
+                for (sum, value) in blurred.iter_mut().zip(source) {
                     *sum += weight * value;
                 }
             }
-        });
-    let mut blurred = vec![0f32; plane.len()];
-    blurred.par_chunks_mut(width).enumerate().for_each(|(row, blurred)| {
-        for (tap, weight) in TRIANGLE.into_iter().enumerate() {
-            let source = (row + tap).checked_sub(REACH).filter(|&source| source < height);
-            let Some(source) = source else { continue };
-            for (sum, value) in blurred.iter_mut().zip(&along_rows[source * width..]) {
-                *sum += weight * value;
+            for (value, blurred) in values.iter_mut().zip(&blurred) {
+                *value += LARGE_FORMS * blurred;
             }
         }
     });
-    blurred
+}
+
+/// Rows, each blurred along itself.
+fn blur_rows(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut along_rows = vec![0f32; rows.len()];
+    for (blurred, row) in along_rows.chunks_exact_mut(width).zip(rows.chunks_exact(width)) {
+        for (tap, weight) in TRIANGLE.into_iter().enumerate() {
+            // The tap reads `tap - REACH` pixels to the right.
+            let (skipped, first) = (REACH.saturating_sub(tap), tap.saturating_sub(REACH));
+            let targets = blurred.iter_mut().skip(skipped);
+            for (sum, value) in targets.zip(row.iter().skip(first)) {
+                *sum += weight * value;
+            }
+        }
+    }
+    along_rows
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::super::problems::random;
     use super::super::vector;
     use super::*;
@@ -107,10 +132,10 @@ mod tests {
 
     #[test]
     fn it_is_symmetric_and_positive() {
-        for (height, width) in [(1, 1), (3, 20), (20, 3), (17, 23)] {
+        for (height, width) in [(1, 1), (3, 20), (20, 3), (17, 23), (2 * STRIP + 3, 5)] {
             let count = 3 * height * width;
             let [u, v] = [1, 2].map(|seed| picture(random(seed, count, -1.0, 1.0), height, width));
-            let [image_u, image_v] = [&u, &v].map(|vector| PictureMetric.apply(vector).unwrap());
+            let [image_u, image_v] = [&u, &v].map(|vector| PictureMetric.apply(vector.copy().unwrap()).unwrap());
             let (left, right) = (vector::dot(&image_u, &v).unwrap(), vector::dot(&u, &image_v).unwrap());
             let scale = vector::norm(&image_u).unwrap() * vector::norm(&v).unwrap();
             assert!(
@@ -146,7 +171,7 @@ mod tests {
             ([-1.0, 2.0, -1.0], GREEN_MAGENTA),
         ] {
             for (values, forms) in [(plain(colour), 1.0 + LARGE_FORMS), (weave(colour), 1.0)] {
-                let image = PictureMetric.apply(&picture(values, side, side)).unwrap();
+                let image = PictureMetric.apply(picture(values, side, side)).unwrap();
                 let image: Vec<f32> = image.flatten_all().unwrap().to_vec1().unwrap();
                 for channel in 0..3 {
                     let (found, expected) = (image[channel * side * side + middle], colour[channel] * factor * forms);

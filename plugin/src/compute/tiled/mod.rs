@@ -13,27 +13,34 @@
 //! respect to `M_t` is `W_t / W` of that with respect to `M`; likewise for content distances and their elements.
 //!
 //! Nothing is approximated. What differs from the whole picture's own passes is rounding.
+//!
+//! Pictures come as they are; what the network sees around them ([`margin`]) is added as boxes are cut out.
 
+mod margin;
 #[cfg(test)]
 mod tests;
 mod tiling;
 
 use candle_core::{Device, Tensor};
 
+pub use self::margin::Margin;
 pub use self::tiling::Tiling;
 use super::{Backend, ContentDistance, Moments, MomentsGradient, Statistics, StatisticsGradient, Window};
-use crate::{Error, Result};
+use crate::{Error, Result, samples};
 
 /// A backend that looks at pictures in tiles.
 pub struct Tiled<'a> {
     backend: &'a mut dyn Backend,
-    tiling: Option<Tiling>,
+    prepared: Option<(Tiling, Margin)>,
 }
 
 impl<'a> Tiled<'a> {
     /// Not prepared for any picture yet.
     pub fn new(backend: &'a mut dyn Backend) -> Self {
-        Self { backend, tiling: None }
+        Self {
+            backend,
+            prepared: None,
+        }
     }
 
     /// Where pictures and statistics live.
@@ -46,21 +53,29 @@ impl<'a> Tiled<'a> {
         self.backend
     }
 
-    /// Makes ready for pictures that are cut like this.
-    pub fn prepare(&mut self, tiling: Tiling) -> Result<()> {
-        self.tiling = None;
+    /// Makes ready for pictures that are cut like this when they have this margin. What was held before goes, and until
+    /// a picture is looked at, no other memory is written.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the tiling is of another size, and the backend's own.
+    pub fn prepare(&mut self, tiling: Tiling, margin: Margin) -> Result<()> {
+        self.prepared = None;
+        let plan = tiling.plan();
+        if margin.padded_size() != (plan.height, plan.width) {
+            return Err(Error::Internal(format!("{margin:?} is not that of {plan:?}")));
+        }
         self.backend.prepare(&tiling)?;
-        self.tiling = Some(tiling);
+        self.prepared = Some((tiling, margin));
         Ok(())
     }
 
     /// Keeps the features of this picture as those that content distances are measured from. Returns the energy
     /// `mean P^2` of each content layer's features over the window.
     pub fn hold_content(&mut self, picture: &Tensor) -> Result<Vec<f64>> {
-        let (backend, tiling) = self.prepared()?;
+        let (backend, tiling, margin) = self.prepared()?;
         let mut sum = Sum::default();
         for (part, seen) in tiling.boxes().iter().enumerate() {
-            sum.add_content(&backend.hold_content(part, &cut_out(picture, *seen)?)?);
+            sum.add_content(&backend.hold_content(part, &margin.cut_out(picture, *seen)?)?);
         }
         Ok(sum.content().into_iter().map(|energy| energy.mean_square).collect())
     }
@@ -72,14 +87,14 @@ impl<'a> Tiled<'a> {
 
     /// The statistics of a picture, and what those of each tile weigh; the latter only where there are several.
     fn forward_tiles(&mut self, picture: &Tensor) -> Result<(Vec<Shares>, Statistics)> {
-        let (backend, tiling) = self.prepared()?;
+        let (backend, tiling, margin) = self.prepared()?;
         if let [seen] = tiling.boxes()[..] {
-            let statistics = backend.forward(0, &cut_out(picture, seen)?)?;
+            let statistics = backend.forward(0, &margin.cut_out(picture, seen)?)?;
             return Ok((Vec::new(), statistics));
         }
         let (mut sum, mut weights) = (Sum::default(), Vec::new());
         for (part, seen) in tiling.boxes().iter().enumerate() {
-            let statistics = backend.forward(part, &cut_out(picture, *seen)?)?;
+            let statistics = backend.forward(part, &margin.cut_out(picture, *seen)?)?;
             sum.add(&statistics)?;
             weights.push(Shares::weights(&statistics));
         }
@@ -96,52 +111,34 @@ impl<'a> Tiled<'a> {
     ) -> Result<(T, Tensor)> {
         let (weights, statistics) = self.forward_tiles(picture)?;
         let (answer, gradient) = ask(&statistics)?;
-        let (backend, tiling) = self.prepared()?;
-        if tiling.parts().len() == 1 {
+        let (backend, tiling, margin) = self.prepared()?;
+        if tiling.parts().len() == 1 && margin.is_empty() {
             return Ok((answer, backend.backward(&gradient)?));
         }
         let whole = Shares::weights(&statistics);
-        let (height, width) = (tiling.plan().height, tiling.plan().width);
+        let Window { height, width, .. } = margin.window();
         let mut sum = vec![0f32; 3 * height * width];
         // The last tile was the last to be looked at.
-        for (part, (seen, weights)) in tiling.boxes().iter().zip(&weights).enumerate().rev() {
+        for (part, seen) in tiling.boxes().iter().enumerate().rev() {
             if part + 1 < tiling.parts().len() {
-                backend.forward(part, &cut_out(picture, *seen)?)?;
+                backend.forward(part, &margin.cut_out(picture, *seen)?)?;
             }
-            let gradient = backend.backward(&weights.of(&whole).scale(&gradient)?)?;
-            add_box(&gradient, *seen, (height, width), &mut sum)?;
+            let gradient = match weights.get(part) {
+                Some(weights) => backend.backward(&weights.of(&whole).scale(&gradient)?)?,
+                None => backend.backward(&gradient)?,
+            };
+            samples::lend(&gradient, |gradient| margin.fold(gradient, *seen, &mut sum))?;
         }
         let gradient = Tensor::from_vec(sum, (1, 3, height, width), &Device::Cpu)?;
         Ok((answer, gradient.to_device(backend.device())?))
     }
 
-    fn prepared(&mut self) -> Result<(&mut dyn Backend, &Tiling)> {
-        match &self.tiling {
-            Some(tiling) => Ok((self.backend, tiling)),
+    fn prepared(&mut self) -> Result<(&mut dyn Backend, &Tiling, &Margin)> {
+        match &self.prepared {
+            Some((tiling, margin)) => Ok((self.backend, tiling, margin)),
             None => Err(Error::Internal("no picture was prepared for".into())),
         }
     }
-}
-
-/// What a box sees of a picture.
-fn cut_out(picture: &Tensor, seen: Window) -> Result<Tensor> {
-    let rows = picture.narrow(2, seen.top, seen.height)?;
-    Ok(rows.narrow(3, seen.left, seen.width)?.contiguous()?)
-}
-
-/// Adds the gradient of a box `[1, 3, h, w]` to that of the whole picture, `[3][H][W]`.
-fn add_box(gradient: &Tensor, seen: Window, (height, width): (usize, usize), sum: &mut [f32]) -> Result<()> {
-    let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-    let planes = sum.chunks_exact_mut(height * width);
-    for (plane, gradient) in planes.zip(gradient.chunks_exact(seen.height * seen.width)) {
-        let rows = plane.chunks_exact_mut(width).skip(seen.top);
-        for (row, gradient) in rows.zip(gradient.chunks_exact(seen.width)) {
-            for (sum, value) in row[seen.left..].iter_mut().zip(gradient) {
-                *sum += value;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The statistics of tiles, added up in f64.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 
-use super::{Tiled, Tiling};
+use super::{Margin, Tiled, Tiling};
 use crate::compute::candle::CandleBackend;
 use crate::compute::cpu::oracle::{noise, relative_error};
 use crate::compute::cpu::tests::{layers, plan, values};
@@ -65,7 +65,7 @@ fn step(backend: &mut dyn Backend, plan: &Plan, rows: usize, columns: usize) -> 
     let tiling = Tiling::cut(plan, rows, columns).unwrap();
     assert_eq!(tiling.parts().len(), rows * columns);
     let mut tiled = Tiled::new(backend);
-    tiled.prepare(tiling).unwrap();
+    tiled.prepare(tiling, Margin::new(0, plan.height, plan.width)).unwrap();
     let energies = tiled.hold_content(&picture(plan, 1)).unwrap();
     let ask = |statistics: &Statistics| Ok((statistics.clone(), slopes(statistics)));
     let (statistics, gradient) = tiled.evaluate(&picture(plan, 2), ask).unwrap();
@@ -296,8 +296,8 @@ proptest! {
 fn the_cheapest_tiling_that_fits_is_taken() {
     let backend = cpu();
     let plan = margined(plan(3000, 4500), 16);
-    let bytes = |rows, columns| Tiling::cut(&plan, rows, columns).unwrap().bytes(&backend);
-    let untiled = Tiling::whole(&plan).unwrap().bytes(&backend);
+    let bytes = |rows, columns| backend.memory(&Tiling::cut(&plan, rows, columns).unwrap());
+    let untiled = backend.memory(&Tiling::whole(&plan).unwrap());
     let within = |room| Tiling::within(&backend, &plan, room).unwrap();
     let whole = within(untiled).expect("it fits");
     assert_eq!((whole.parts().len(), whole.cost()), (1, 1.0));
@@ -305,7 +305,7 @@ fn the_cheapest_tiling_that_fits_is_taken() {
     for share in [0.99, 0.7, 0.5, 0.3] {
         let room = (untiled as f64 * share) as u64;
         let tiling = within(room).expect("tiles fit");
-        assert!(tiling.bytes(&backend) <= room);
+        assert!(backend.memory(&tiling) <= room);
         assert!(
             tiling.cost() >= cost && tiling.cost() < 3.0,
             "{share}: {}",
@@ -315,7 +315,7 @@ fn the_cheapest_tiling_that_fits_is_taken() {
         for (rows, columns) in (1..6).flat_map(|rows| (1..6).map(move |columns| (rows, columns))) {
             let other = Tiling::cut(&plan, rows, columns).unwrap();
             assert!(
-                other.bytes(&backend) > room || other.cost() >= cost,
+                backend.memory(&other) > room || other.cost() >= cost,
                 "{share}: {rows} x {columns}"
             );
         }

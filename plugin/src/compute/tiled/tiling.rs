@@ -50,7 +50,7 @@ impl Tiling {
     /// [`crate::Error::Internal`] when the plan cannot be carried out.
     pub fn within(backend: &dyn Backend, plan: &Plan, room: u64) -> Result<Option<Self>> {
         let whole = Self::whole(plan)?;
-        if whole.bytes(backend) <= room {
+        if backend.memory(&whole) <= room {
             return Ok(Some(whole));
         }
         let (most_rows, most_columns) = (Axis::rows(plan).most(), Axis::columns(plan).most());
@@ -61,7 +61,7 @@ impl Tiling {
             while fewest < enough {
                 let columns = fewest + (enough - fewest) / 2;
                 let tiling = Self::cut(plan, rows, columns)?;
-                if tiling.bytes(backend) > room {
+                if backend.memory(&tiling) > room {
                     fewest = columns + 1;
                     continue;
                 }
@@ -169,15 +169,6 @@ impl Tiling {
             window: Window::whole(height, width),
             ..self.whole.clone()
         }
-    }
-
-    /// The most bytes that it takes beside the picture: the backend's, and the whole picture's gradient.
-    pub fn bytes(&self, backend: &dyn Backend) -> u64 {
-        let gradient = match &self.parts[..] {
-            [_] => 0,
-            _ => self.whole.height * self.whole.width * 3 * size_of::<f32>(),
-        };
-        backend.memory(self) + gradient as u64
     }
 
     /// About how many times as long a step takes as that of the picture as it is: halos are seen more than once, and

@@ -7,12 +7,21 @@ use crate::Result;
 /// Elements that are summed in f32 where there is no f64: few enough for six digits.
 pub(super) const RUN: usize = 64;
 
+/// Halves as f32; f32 as it is.
+fn single(a: &Tensor) -> Result<Tensor> {
+    Ok(a.to_dtype(DType::F32)?)
+}
+
+pub(super) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok((single(a)? * single(b)?)?)
+}
+
 pub(super) fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
-    sum(&(a * b)?)
+    sum(&product(a, b)?)
 }
 
 pub(super) fn weighted_dot(weight: &Tensor, a: &Tensor, b: &Tensor) -> Result<f64> {
-    sum(&((a * b)? * weight)?)
+    sum(&(product(a, b)? * weight)?)
 }
 
 pub(super) fn add_scaled(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> {
@@ -20,7 +29,7 @@ pub(super) fn add_scaled(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> 
 }
 
 pub(super) fn add_weighted(a: &Tensor, factor: f64, weight: &Tensor, b: &Tensor) -> Result<Tensor> {
-    add_scaled(a, factor, &(weight * b)?)
+    add_scaled(a, factor, &product(weight, b)?)
 }
 
 pub(super) fn project(x: &Tensor) -> Result<Tensor> {

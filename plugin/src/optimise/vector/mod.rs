@@ -6,7 +6,10 @@
 //! sums are added in order: any number of threads gives the same bits. Elsewhere (some devices have no f64) short runs
 //! are summed on the device in f32 and the rest on the host in f64.
 //!
-//! All tensors of a call are contiguous f32 of one shape on one device: [`admit`] sees to it where they come in.
+//! All tensors of a call are contiguous, of one shape and on one device: [`admit`] sees to it where they come in. They are
+//! f32, but for those that only products are taken of, which may have been [`halved`]. Pictures are large: what comes by
+//! value is changed in its own memory, which nobody else may hold, and differences are not made where a product with them
+//! is all that is wanted.
 
 mod device;
 mod host;
@@ -75,6 +78,24 @@ pub fn weighted_dot(weight: &Tensor, a: &Tensor, b: &Tensor) -> Result<f64> {
     }
 }
 
+/// `v . (to - from)`
+pub fn dot_step(v: &Tensor, to: &Tensor, from: &Tensor) -> Result<f64> {
+    let term = |[v, to, from]: [f32; 3]| f64::from(v) * f64::from(to - from);
+    match host::sum([v, to, from], term)? {
+        Some(value) => Ok(value),
+        None => device::dot(v, &(to - from)?),
+    }
+}
+
+/// `(a - b) . (c - d)`
+pub fn dot_steps([a, b]: [&Tensor; 2], [c, d]: [&Tensor; 2]) -> Result<f64> {
+    let term = |[a, b, c, d]: [f32; 4]| f64::from(a - b) * f64::from(c - d);
+    match host::sum([a, b, c, d], term)? {
+        Some(value) => Ok(value),
+        None => device::dot(&(a - b)?, &(c - d)?),
+    }
+}
+
 /// The Euclidean length.
 pub fn norm(a: &Tensor) -> Result<f64> {
     Ok(dot(a, a)?.sqrt())
@@ -101,7 +122,7 @@ pub fn difference(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 pub fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     match host::map([a, b], |[a, b]| a * b)? {
         Some(tensor) => Ok(tensor),
-        None => Ok((a * b)?),
+        None => device::product(a, b),
     }
 }
 
@@ -114,26 +135,35 @@ pub fn add_scaled(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// `a + factor w_i b_i`, and the inner product of that with `c` (0 without one), in one pass over memory.
+/// `a + factor w_i b_i` in the memory of `a`, and the inner product of that with `c` (0 without one), in one pass.
 pub fn add_weighted_then_dot(
-    a: &Tensor,
+    a: Tensor,
     factor: f64,
     weight: &Tensor,
     b: &Tensor,
     c: Option<&Tensor>,
 ) -> Result<(Tensor, f64)> {
-    let f = factor as f32;
-    let moved = |[a, w, b]: [f32; 3]| a + f * (w * b);
-    let on_cpu = match c {
-        Some(c) => host::map_then_dot([a, weight, b], c, moved)?,
-        None => host::map([a, weight, b], moved)?.map(|moved| (moved, 0.0)),
-    };
-    if let Some(result) = on_cpu {
-        return Ok(result);
+    if a.device().is_cpu() {
+        let f = factor as f32;
+        return host::update(a, [weight, b], c, |a, [w, b]| a + f * (w * b));
     }
-    let moved = device::add_weighted(a, factor, weight, b)?;
+    let moved = device::add_weighted(&a, factor, weight, b)?;
     let along = c.map(|c| device::dot(&moved, c)).transpose()?;
     Ok((moved, along.unwrap_or(0.0)))
+}
+
+/// `factor w_i a_i` in the memory of `a`.
+pub fn scale_weighted(a: Tensor, factor: f64, weight: &Tensor) -> Result<Tensor> {
+    if a.device().is_cpu() {
+        let f = factor as f32;
+        return Ok(host::update(a, [weight], None, |a, [w]| f * (w * a))?.0);
+    }
+    scale(factor, &device::product(weight, &a)?)
+}
+
+/// In half of the memory, each element to about three digits.
+pub fn halved(a: &Tensor) -> Result<Tensor> {
+    Ok(a.to_dtype(DType::BF16)?)
 }
 
 /// The nearest point of the box: every element clamped to 0 ... 1.
@@ -221,10 +251,13 @@ mod tests {
         let [a, b, w] = [vector(&[1.0, 2.0]), vector(&[3.0, -4.0]), vector(&[0.0, 1.0])];
         let read = |t: Result<Tensor>| t.unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(read(add_scaled(&a, 2.0, &b)), [7.0, -6.0]);
-        let (moved, along) = add_weighted_then_dot(&a, 2.0, &w, &b, Some(&b)).unwrap();
+        let (moved, along) = add_weighted_then_dot(vector(&[1.0, 2.0]), 2.0, &w, &b, Some(&b)).unwrap();
         assert_eq!((read(Ok(moved)), along), (vec![1.0, -6.0], 27.0));
-        let (moved, along) = add_weighted_then_dot(&a, 2.0, &w, &b, None).unwrap();
+        let (moved, along) = add_weighted_then_dot(vector(&[1.0, 2.0]), 2.0, &w, &b, None).unwrap();
         assert_eq!((read(Ok(moved)), along), (vec![1.0, -6.0], 0.0));
+        assert_eq!(read(scale_weighted(vector(&[3.0, -4.0]), -0.5, &w)), [0.0, 2.0]);
+        assert_eq!(dot_step(&b, &a, &w).unwrap(), 3.0 - 4.0);
+        assert_eq!(dot_steps([&a, &w], [&b, &a]).unwrap(), 2.0 - 6.0);
         assert_eq!(read(difference(&a, &b)), [-2.0, 6.0]);
         assert_eq!(read(product(&a, &b)), [3.0, -8.0]);
         assert_eq!(read(scale(-0.5, &b)), [-1.5, 2.0]);
@@ -247,13 +280,42 @@ mod tests {
             weighted_dot(&a, &b, &c).unwrap(),
             device::weighted_dot(&a, &b, &c).unwrap(),
         );
-        let (moved, along) = add_weighted_then_dot(&a, 0.3, &b, &c, Some(&x)).unwrap();
+        let (moved, along) = add_weighted_then_dot(a.copy().unwrap(), 0.3, &b, &c, Some(&x)).unwrap();
         let on_device = device::add_weighted(&a, 0.3, &b, &c).unwrap();
         close(along, device::dot(&on_device, &x).unwrap());
         same(moved, Ok(on_device));
         same(add_scaled(&a, 0.3, &b).unwrap(), device::add_scaled(&a, 0.3, &b));
         same(x.clone(), device::project(&a));
         same(free_pixels(&x, &b).unwrap(), device::free_pixels(&x, &b));
+    }
+
+    #[test]
+    fn halves_are_within_half_a_percent_and_reckoned_with_as_they_are() {
+        let [a, b, w] = [1, 2, 3].map(|seed| vector(&random(seed, 2 * host::BLOCK + 7, -2.0, 2.0)));
+        let (half_a, half_b) = (halved(&a).unwrap(), halved(&b).unwrap());
+        let [wide_a, wide_b] = [&half_a, &half_b].map(|half| half.to_dtype(DType::F32).unwrap());
+        let values = |t: &Tensor| t.to_vec1::<f32>().unwrap();
+        for (wide, exact) in values(&wide_a).iter().zip(values(&a)) {
+            assert!((wide - exact).abs() <= 0.004 * exact.abs(), "{wide} for {exact}");
+        }
+        assert_eq!(dot(&half_a, &half_b).unwrap(), dot(&wide_a, &wide_b).unwrap());
+        assert_eq!(
+            dot(&half_a, &half_b).unwrap().signum(),
+            device::dot(&half_a, &half_b).unwrap().signum()
+        );
+        assert_eq!(
+            weighted_dot(&w, &half_a, &half_b).unwrap(),
+            weighted_dot(&w, &wide_a, &wide_b).unwrap()
+        );
+        assert_eq!(
+            values(&product(&w, &half_b).unwrap()),
+            values(&product(&w, &wide_b).unwrap())
+        );
+        let moved = |b: &Tensor, c: &Tensor| {
+            let (moved, along) = add_weighted_then_dot(a.copy().unwrap(), 0.3, &w, b, Some(c)).unwrap();
+            (values(&moved), along)
+        };
+        assert_eq!(moved(&half_b, &half_a), moved(&wide_b, &wide_a));
     }
 
     #[test]
