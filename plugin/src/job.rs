@@ -43,7 +43,7 @@ pub struct Sizes {
     pub styles: Vec<Size>,
 }
 
-type Render = dyn Fn(&Picture, &[(Picture, f64)], &Settings, &dyn Control) -> Result<Rendered> + Send + Sync;
+type Render = dyn Fn(Picture, &[(Picture, f64)], &Settings, &dyn Control) -> Result<Rendered> + Send + Sync;
 
 type Foresee = dyn Fn(&Sizes, &Settings) -> Result<Estimate> + Send + Sync;
 
@@ -71,7 +71,7 @@ impl Program {
     /// A filter that takes the content, the styles with their shares (which add up to 1), its typed settings, and
     /// whom to report to; and what tells, from the sizes of content and styles and the same settings, what that takes.
     pub fn new<S: DeserializeOwned + 'static>(
-        render: impl Fn(&Picture, &[(Picture, f64)], &S, &dyn Control) -> Result<Rendered> + Send + Sync + 'static,
+        render: impl Fn(Picture, &[(Picture, f64)], &S, &dyn Control) -> Result<Rendered> + Send + Sync + 'static,
         estimate: impl Fn(Size, &[Size], &S) -> Result<Estimate> + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -142,11 +142,7 @@ impl Job {
     /// # Errors
     /// The filter's own.
     pub fn estimate(&self, sizes: &Sizes) -> Result<Estimate> {
-        let estimate = (self.program.estimate)(sizes, &self.settings())?;
-        Ok(Estimate {
-            bytes: estimate.bytes.saturating_add(sizes.bytes()),
-            ..estimate
-        })
+        (self.program.estimate)(sizes, &self.settings())
     }
 
     /// Renders. `output` is called at most once, when none of the inputs is looked at any more, and what it returns is
@@ -167,7 +163,7 @@ impl Job {
         inputs.check_memory()?;
 
         let watch = Watch::new(&self.phase, host);
-        let content = read(&inputs.content, "content", host)?;
+        let Canvas { picture, frame, .. } = read(&inputs.content, "content", host)?;
         let shares = shares(&inputs.styles);
         let styles = inputs.styles.iter().zip(shares).enumerate();
         let styles = styles.map(|(index, ((raster, _), share))| {
@@ -177,12 +173,12 @@ impl Job {
         let styles = styles.collect::<Result<Vec<_>>>()?;
         drop(inputs);
 
-        match (self.program.render)(&content.picture, &styles, &settings, &watch)? {
+        match (self.program.render)(picture, &styles, &settings, &watch)? {
             Rendered::Picture(_, Outcome::Cancelled) | Rendered::Cancelled => Ok(Outcome::Cancelled),
             // Someone may have thought better of it since the last report.
             Rendered::Picture(..) if self.phase.flow() == Flow::Cancel => Ok(Outcome::Cancelled),
             Rendered::Picture(picture, outcome) => {
-                content.write(&picture, &mut output())?;
+                frame.write(&picture, &mut output())?;
                 Ok(outcome)
             }
         }

@@ -57,7 +57,7 @@ fn render(set: &[(&str, &str)]) -> Result<(Picture, String)> {
     let settings: StyleTransfer = settings.resolve().unwrap();
     let host = Host::default();
     let styles = [(waves(300, 200, 2.0), 1.0)];
-    match style_transfer::render(&waves(701, 475, 1.0), &styles, &settings, &host)? {
+    match style_transfer::render(waves(701, 475, 1.0), &styles, &settings, &host)? {
         Rendered::Picture(picture, _) => Ok((picture, host.log.take())),
         Rendered::Cancelled => panic!("nobody cancelled"),
     }

@@ -218,13 +218,8 @@ fn the_article_s_run_is_reproduced() {
         Flow::Continue
     };
     let styles = [(picture("sq.style"), 1.0)];
-    let rendered = style_transfer::render(
-        &picture("sq.content"),
-        &styles,
-        &settings.resolve().unwrap(),
-        &keep_loss,
-    )
-    .unwrap();
+    let rendered =
+        style_transfer::render(picture("sq.content"), &styles, &settings.resolve().unwrap(), &keep_loss).unwrap();
     let Rendered::Picture(painted, _) = rendered else {
         panic!("nobody cancelled");
     };

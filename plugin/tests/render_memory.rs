@@ -31,7 +31,7 @@ fn renders_take_what_is_predicted_and_give_it_back() {
         let (content, style) = (picture(side, side, 251), picture(200, 100, 83));
         let sizes = (content.size(), [style.size()]);
         let predicted = estimate(sizes.0, &sizes.1, &settings).unwrap().bytes as f64;
-        render(&content, &[(style, 1.0)], &settings, &|_: &Report| Flow::Continue).unwrap();
+        render(content, &[(style, 1.0)], &settings, &|_: &Report| Flow::Continue).unwrap();
         let taken = memory("VmHWM:").unwrap() - before;
         let left = memory("VmRSS:").unwrap() - before;
         let [predicted, taken, left] = [predicted, taken, left].map(|bytes| bytes / 1e6);

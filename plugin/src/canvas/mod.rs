@@ -1,13 +1,13 @@
 //! Pixels of any format to planar pictures and back.
 //!
 //! ```text
-//! host's memory ─► Raster ─► Canvas { picture, alpha } ─► resize, pad_to ─► ... ─► crop, resize
-//!                              │                                                      │
-//!                              └─ write ◄──────────────────────────────────────── Picture
+//! host's memory ─► Raster ─► Canvas { picture, frame } ─► resize, pad_to ─► ... ─► crop, resize
+//!                                              │                                      │
+//!                                              └─ write ◄──────────────────────── Picture
 //!                                   └─► RasterMut ─► host's memory
 //! ```
 //!
-//! A [`Canvas`] owns all that it needs, so the memory that is written to may be the memory that was read.
+//! A [`Canvas`] owns all that it needs, its picture and a [`Frame`], so the memory that is written to may be the memory that was read.
 
 mod fill;
 mod format;
@@ -28,5 +28,5 @@ pub use format::{Channels, PixelFormat, SampleFormat, Transfer};
 pub use pad::{Origin, crop, pad_to};
 pub use picture::{Picture, Size};
 pub use raster::{Layout, Raster, RasterMut};
-pub use read::Canvas;
+pub use read::{Canvas, Frame};
 pub use resample::{Light, fit, resize, resize_tensor};

@@ -14,7 +14,7 @@
 use super::fill::fill;
 use super::light::encode;
 use super::sample::{Sample, with_sample};
-use super::{Picture, PixelFormat, Raster, Transfer};
+use super::{Picture, PixelFormat, Raster, Size, Transfer};
 use crate::{Error, Result};
 
 /// Alpha from which on a colour is taken at its word. Below, straight colour has often been divided by alpha out of a
@@ -26,10 +26,19 @@ const RELIABLE_ALPHA: f32 = 1.0 / 16.0;
 pub struct Canvas {
     /// Its colour, every sample between 0 and 1, with what transparency hides filled from the surroundings.
     pub picture: Picture,
-    /// Its alpha, row by row, every sample between 0 and 1; `None` when it has none.
-    pub alpha: Option<Vec<f32>>,
+    /// What its pixels are written back with.
+    pub frame: Frame,
     /// How many stored samples were NaN or infinite.
     pub scrubbed: usize,
+}
+
+/// All of an image that a filter has no part in.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The image's size.
+    pub size: Size,
+    /// Its alpha, row by row, every sample between 0 and 1; `None` when it has none.
+    pub alpha: Option<Vec<f32>>,
     /// What it was before, where there is alpha to keep.
     pub(super) source: Option<Source>,
 }
@@ -121,11 +130,11 @@ fn read<S: Sample>(raster: &Raster) -> Result<Canvas> {
         fill(&mut picture, &trust);
     }
     let source = alpha.is_some().then_some(Source { pixel, bytes });
+    let size = picture.size();
     Ok(Canvas {
         picture,
-        alpha,
+        frame: Frame { size, alpha, source },
         scrubbed,
-        source,
     })
 }
 

@@ -12,38 +12,36 @@
 //! - Integers are rounded to the nearest; floats are between 0 and 1.
 
 use super::light::{decode, gray};
-use super::read::{Canvas, Source};
+use super::read::{Frame, Source};
 use super::sample::{Sample, with_sample};
-use super::{Picture, PixelFormat, RasterMut, Transfer};
+use super::{Picture, PixelFormat, RasterMut, Size, Transfer};
 use crate::{Error, Result};
 
-impl Canvas {
-    /// Writes a picture of this canvas's size to where the result goes, with this canvas's alpha.
+impl Frame {
+    /// Writes a picture of the image's size to where the result goes, with the image's alpha.
     ///
-    /// The output may be the very memory that the canvas was read from.
+    /// The output may be the very memory that the image was read from.
     ///
     /// # Errors
-    /// [`Error::Argument`] naming `output` when it is of another size than the canvas, [`Error::Internal`] when the
+    /// [`Error::Argument`] naming `output` when it is of another size than the image, [`Error::Internal`] when the
     /// picture is, or has a NaN in it. Nothing has been written then.
     pub fn write(&self, picture: &Picture, output: &mut RasterMut) -> Result<()> {
-        let size = (self.picture.width, self.picture.height);
+        let Size { width, height } = self.size;
         let layout = output.layout();
-        if (layout.width(), layout.height()) != size {
+        if (layout.width(), layout.height()) != (width, height) {
             return Err(Error::argument(
                 "output",
                 format!(
-                    "is {} x {}, the content {} x {}",
+                    "is {} x {}, the content {width} x {height}",
                     layout.width(),
-                    layout.height(),
-                    size.0,
-                    size.1
+                    layout.height()
                 ),
             ));
         }
-        if (picture.width, picture.height) != size {
+        if picture.size() != self.size {
             return Err(Error::Internal(format!(
-                "a picture of {} x {} was made from a canvas of {} x {}",
-                picture.width, picture.height, size.0, size.1
+                "a picture of {} x {} was made from a canvas of {width} x {height}",
+                picture.width, picture.height
             )));
         }
         if picture.samples.iter().any(|sample| sample.is_nan()) {

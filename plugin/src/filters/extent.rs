@@ -204,7 +204,8 @@ impl Extent<'_> {
         Ok(most)
     }
 
-    /// A level as it is painted; after the last one comes what brings it to the content's size.
+    /// A level as it is painted. At the last, the content is not looked at any more once its features are held; and after
+    /// it comes what brings the picture to the content's size.
     fn task<'p>(&self, plan: &'p Plan, size: Size, is_last: bool) -> Task<'p> {
         Task {
             plan,
@@ -212,6 +213,10 @@ impl Extent<'_> {
             optimiser: self.settings.optimiser,
             finishing: match is_last && size != self.content {
                 true => memory::finishing(size, self.content),
+                false => 0,
+            },
+            released: match is_last {
+                true => self.content.pixels() * memory::PIXEL,
                 false => 0,
             },
         }

@@ -29,12 +29,15 @@ pub struct Task<'a> {
     pub optimiser: Optimiser,
     /// What comes after the last step takes beside the network, 0 where another level comes.
     pub finishing: u64,
+    /// The bytes of what was read that are free by then, as nobody looks at it any more.
+    pub released: u64,
 }
 
 impl Task<'_> {
     /// What is held beside the network, with a history of this capacity.
     fn besides(&self, history: Capacity) -> u64 {
-        memory::painting(self.optimiser, self.size, history).max(self.finishing)
+        let painting = memory::painting(self.optimiser, self.size, history);
+        painting.max(self.finishing).saturating_sub(self.released)
     }
 }
 

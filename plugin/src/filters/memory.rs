@@ -13,12 +13,12 @@ const STEP: usize = 64;
 /// pair is made, it is in place of one that is forgotten.
 const LBFGS: u64 = 4;
 /// The pictures that Adam holds at the end of a step: candle-nn's variable and its moments (3), the picture, the best, the
-/// average, the gradient as it comes and as it goes in, and what candle-nn makes of them (8).
-const ADAM: u64 = 16;
+/// average, the gradient, and what candle-nn makes of them (8).
+const ADAM: u64 = 15;
 /// What Adam holds between steps.
 const ADAM_RESTING: u64 = 6;
 /// The bytes of a picture's pixel: three samples of f32.
-const PIXEL: u64 = 3 * 4;
+pub const PIXEL: u64 = 3 * 4;
 /// The bytes of a pixel while a picture is resized: the picture and one plane more.
 const RESIZING: u64 = 4 * 4;
 /// The program, the network's weights as they come, and what the allocator keeps of small pieces.
@@ -27,8 +27,8 @@ pub const PROGRAM: u64 = 120_000_000;
 /// What an optimiser's pictures take during its steps, with a history of this capacity.
 ///
 /// Nothing else that a level does before its steps takes as much beside the network. It holds the history, too, but only
-/// the picture of these: so there is room for a copy of the content, and for a start; and as a coarser level's history is
-/// refined pair by pair, for the picture, a pair in the making, and what resizing takes.
+/// the picture of these: so there is room for the content and for a start; and as a coarser level's history is refined
+/// vector by vector, for the picture, one of them, and what resizing takes.
 pub fn painting(optimiser: Optimiser, size: Size, history: Capacity) -> u64 {
     let pictures = match optimiser {
         Optimiser::Lbfgs => LBFGS,

@@ -51,7 +51,7 @@ const SMOOTHNESS_UNIT: f64 = 4.0;
 /// # Errors
 /// Settings that this machine cannot follow, and failures of the device. Interruptions are outcomes, not errors.
 pub fn render(
-    content: &Picture,
+    content: Picture,
     styles: &[(Picture, f64)],
     settings: &StyleTransfer,
     control: &dyn Control,
@@ -64,15 +64,15 @@ pub fn render(
         LogLevel::Info,
         &format!("computing on {}", opened.backend.description()),
     );
-    let rendered = Render::new(content, styles, settings, control)?.run(&mut Tiled::new(&mut *opened.backend));
+    let render = Render::new(content.size(), styles, settings, control)?;
+    let rendered = render.run(content, &mut Tiled::new(&mut *opened.backend));
     drop(opened);
     give_back();
     rendered
 }
 
-/// What a render works on.
+/// What a render works on, beside the content.
 struct Render<'a> {
-    content: &'a Picture,
     styles: &'a [(Picture, f64)],
     settings: &'a StyleTransfer,
     control: &'a dyn Control,
@@ -89,18 +89,17 @@ enum Stage<T> {
 
 impl<'a> Render<'a> {
     fn new(
-        content: &'a Picture,
+        content: Size,
         styles: &'a [(Picture, f64)],
         settings: &'a StyleTransfer,
         control: &'a dyn Control,
     ) -> Result<Self> {
         let extent = Extent {
             settings,
-            content: content.size(),
+            content,
             styles: styles.iter().map(|(style, _)| style.size()).collect(),
         };
         Ok(Self {
-            content,
             styles,
             settings,
             control,
@@ -109,13 +108,13 @@ impl<'a> Render<'a> {
         })
     }
 
-    fn run(&self, network: &mut Tiled) -> Result<Rendered> {
+    fn run(&self, content: Picture, network: &mut Tiled) -> Result<Rendered> {
         let Size { width, height } = self.extent.working();
-        let working = resized(Cow::Borrowed(self.content), width, height, Light::Linear)?;
-        let (working, origin) = padded(working)?;
+        let (working, origin) = padded(resized(Cow::Owned(content), width, height, Light::Linear)?)?;
+        let (whole, working) = (working.size(), working.into_owned());
         let room = self.extent.room(network.backend());
         if let Some(room) = room {
-            memory::check((working.width, working.height), room, |longer| {
+            memory::check((whole.width, whole.height), room, |longer| {
                 self.extent.least(network.backend(), longer)
             })?;
         }
@@ -125,6 +124,7 @@ impl<'a> Render<'a> {
         };
         self.tell_of_means(finest);
         let mut painter = self.painter(&working, coarsest, first, network.device())?;
+        let mut working = Some(working);
         let (levels, means): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
         let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
         let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
@@ -150,7 +150,8 @@ impl<'a> Render<'a> {
             }
             // The coarser level's history is gone.
             give_back();
-            flow = self.paint(network, &working, &mut painter, level, targets, &mut progress)?;
+            let content = content_at(&mut working, level.size())?;
+            flow = self.paint(network, content, &mut painter, level, targets, &mut progress)?;
             if flow != Flow::Continue {
                 break;
             }
@@ -166,21 +167,22 @@ impl<'a> Render<'a> {
         let picture = Picture::from_tensor(&painted)?;
         drop(painted);
         let painted = Cow::Owned(picture);
-        let whole = resized(painted, working.width, working.height, Light::Encoded)?;
+        let whole = resized(painted, whole.width, whole.height, Light::Encoded)?;
         let picture = if (whole.width, whole.height) == (width, height) {
             whole
         } else {
             Cow::Owned(canvas::crop(&whole, origin, width, height)?)
         };
-        let picture = resized(picture, self.content.width, self.content.height, Light::Encoded)?;
+        let Size { width, height } = self.extent.content;
+        let picture = resized(picture, width, height, Light::Encoded)?;
         Ok(Rendered::Picture(picture.into_owned(), outcome))
     }
 
     /// What paints the first level, before its first step.
-    fn painter(&self, content: &Picture, first: &Level, means: &Means, device: &Device) -> Result<Painter> {
+    fn painter(&self, working: &Picture, first: &Level, means: &Means, device: &Device) -> Result<Painter> {
         let Size { width, height } = first.size();
-        let content = resized(Cow::Borrowed(content), width, height, Light::Linear)?;
-        let start = self.start(&content)?.into_tensor(device)?;
+        let content = resized(Cow::Borrowed(working), width, height, Light::Linear)?;
+        let start = to_tensor(self.start(content)?, device)?;
         Painter::new(self.settings, &start, means.history)
     }
 
@@ -188,7 +190,7 @@ impl<'a> Render<'a> {
     fn paint(
         &self,
         network: &mut Tiled,
-        content: &Picture,
+        content: Picture,
         painter: &mut Painter,
         level: &Level,
         targets: Vec<Vec<Moments>>,
@@ -196,8 +198,7 @@ impl<'a> Render<'a> {
     ) -> Result<Flow> {
         let seen = self.extent.pixels_seen(level.height, level.width);
         let Size { width, height } = level.size();
-        let content = resized(Cow::Borrowed(content), width, height, Light::Linear)?;
-        let energies = network.hold_content(&to_tensor(content, network.device())?)?;
+        let energies = network.hold_content(&content.into_tensor(network.device())?)?;
         let flow = progress.looked("looking at the canvas", seen);
         if flow != Flow::Continue {
             return Ok(flow);
@@ -307,10 +308,10 @@ impl<'a> Render<'a> {
     }
 
     /// The picture to start from, of the coarsest level's size.
-    fn start(&self, content: &Picture) -> Result<Picture> {
+    fn start<'p>(&self, content: Cow<'p, Picture>) -> Result<Cow<'p, Picture>> {
         let (width, height) = (content.width, content.height);
-        match self.settings.start {
-            Start::Canvas => Ok(content.clone()),
+        let start = match self.settings.start {
+            Start::Canvas => return Ok(content),
             Start::Style => canvas::resize(&self.styles[0].0, width, height, Light::Linear),
             Start::Noise => {
                 let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);
@@ -320,8 +321,21 @@ impl<'a> Render<'a> {
                     (0..3 * width * height).map(|_| random.random()).collect(),
                 )
             }
-        }
+        };
+        Ok(Cow::Owned(start?))
     }
+}
+
+/// The content at a level's size. The last level takes it away: nobody looks at it any more when its features are held.
+fn content_at(working: &mut Option<Picture>, size: Size) -> Result<Picture> {
+    let content = working
+        .take()
+        .ok_or_else(|| Error::Internal("a level after the last".into()))?;
+    if content.size() == size {
+        return Ok(content);
+    }
+    let content = working.insert(content);
+    canvas::resize(content, size.width, size.height, Light::Linear)
 }
 
 /// The picture as a tensor on a device, without a copy of what nobody else holds.

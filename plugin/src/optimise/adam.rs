@@ -143,7 +143,7 @@ impl Adam {
     }
 
     /// Goes against the gradient, and back into the box where that is wanted.
-    fn descend(&mut self, gradient: &Tensor, rms: f64) -> Result<()> {
+    fn descend(&mut self, gradient: Tensor, rms: f64) -> Result<()> {
         let unit = *self.unit.get_or_insert(if rms > 0.0 { 1.0 / rms } else { 1.0 });
         let mut gradients = GradStore::default();
         gradients.insert(&self.pixels, vector::scale(unit, gradient)?);
@@ -207,7 +207,7 @@ impl Optimiser for Adam {
         if self.plateau.reached(self.best.1) {
             self.ended = Some(Ending::Converged);
         } else {
-            self.descend(&gradient, rms)?;
+            self.descend(gradient, rms)?;
         }
         Ok(report(self, loss, true))
     }

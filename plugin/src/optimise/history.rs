@@ -137,11 +137,16 @@ impl History {
 
     /// As [`Self::learn`], of a pair that was made.
     pub fn push(&mut self, s: Tensor, y: Tensor) -> Result<bool> {
+        let (s, y) = (self.kept(s)?, self.kept(y)?);
+        self.insert(s, y)
+    }
+
+    /// As [`Self::push`], of vectors as they are to be kept.
+    fn insert(&mut self, s: Tensor, y: Tensor) -> Result<bool> {
         let bound = bound(vector::dot(&s, &s)?, vector::dot(&y, &y)?);
         let keeps = says_something(vector::dot(&s, &y)?, bound);
         if keeps && self.capacity.pairs > 0 {
             self.shorten(self.capacity.pairs - 1);
-            let (s, y) = (self.kept(s)?, self.kept(y)?);
             self.pairs.push_back(Pair { s, y, bound });
         }
         Ok(keeps)
@@ -208,9 +213,10 @@ impl History {
         let resample = |vector: &Tensor| resample(&vector.to_dtype(DType::F32)?);
         for pair in self.pairs {
             let s = resample(&pair.s)?.contiguous()?;
-            let y = vector::admit("resampled gradient", &resample(&pair.y)?, &s)?;
-            let share = pair.y.elem_count() as f64 / y.elem_count() as f64;
-            history.push(s, vector::scale(share, &y)?)?;
+            let share = pair.y.elem_count() as f64 / s.elem_count() as f64;
+            let s = history.kept(s)?;
+            let y = vector::scale(share, resample(&pair.y)?.contiguous()?)?;
+            history.insert(s, history.kept(y)?)?;
         }
         Ok(history)
     }

@@ -52,7 +52,7 @@ pub use picture_metric::PictureMetric;
 pub struct Evaluation {
     /// The value of the loss. It may be infinite or NaN: optimisers take that for a step that went too far.
     pub loss: f64,
-    /// Its derivatives with respect to the picture: the picture's shape, type and device.
+    /// Its derivatives with respect to the picture: the picture's shape, type and device. Its memory is the optimiser's.
     pub gradient: Tensor,
 }
 

@@ -441,7 +441,7 @@ struct Uphill;
 
 impl Metric for Uphill {
     fn apply(&self, v: Tensor) -> Result<Tensor> {
-        vector::scale(-1.0, &v)
+        vector::scale(-1.0, v)
     }
 }
 

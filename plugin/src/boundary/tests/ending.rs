@@ -136,10 +136,10 @@ fn a_cancellation_after_the_last_report_counts() {
     let (acted, resume) = mpsc::channel();
     let resume = Mutex::new(resume);
     let job = Handle::new(
-        move |content: &Picture, _: &[(Picture, f64)], _: &StyleTransfer, _: &dyn Control| {
+        move |content: Picture, _: &[(Picture, f64)], _: &StyleTransfer, _: &dyn Control| {
             ready.send(()).unwrap();
             resume.lock().unwrap().recv().unwrap();
-            Ok(Rendered::Picture(content.clone(), Outcome::Finished))
+            Ok(Rendered::Picture(content, Outcome::Finished))
         },
     );
     thread::scope(|scope| {

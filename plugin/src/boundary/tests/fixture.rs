@@ -47,7 +47,7 @@ pub const STEPS: usize = 8;
 
 /// The content moved towards the blend of the styles' means, step by step; how far, "style_strength" says.
 pub fn blend(
-    content: &Picture,
+    content: Picture,
     styles: &[(Picture, f64)],
     settings: &StyleTransfer,
     control: &dyn Control,
@@ -109,7 +109,7 @@ unsafe impl Sync for Handle {}
 impl Handle {
     /// A job that runs the given filter in place of style transfer.
     pub fn new(
-        render: impl Fn(&Picture, &[(Picture, f64)], &StyleTransfer, &dyn Control) -> Result<Rendered>
+        render: impl Fn(Picture, &[(Picture, f64)], &StyleTransfer, &dyn Control) -> Result<Rendered>
         + Send
         + Sync
         + 'static,

@@ -48,13 +48,13 @@ fn settings_reach_the_filter_and_alpha_stays() {
 #[test]
 fn styles_weigh_in_by_their_shares() {
     let job = Handle::new(
-        |content: &Picture, styles: &[(Picture, f64)], _: &StyleTransfer, _: &dyn Control| {
+        |content: Picture, styles: &[(Picture, f64)], _: &StyleTransfer, _: &dyn Control| {
             let shares: Vec<_> = styles.iter().map(|(_, share)| *share).collect();
             assert!(
                 (shares[0] - 0.75).abs() < 1e-15 && (shares[1] - 0.25).abs() < 1e-15,
                 "{shares:?}"
             );
-            Ok(Rendered::Picture(content.clone(), Outcome::Finished))
+            Ok(Rendered::Picture(content, Outcome::Finished))
         },
     );
     for scale in [1.0, 1e-300, 4e307] {
@@ -92,7 +92,7 @@ fn rows_from_the_bottom_up() {
 
 #[test]
 fn progress_never_falls_and_tells_all() {
-    let wild = |content: &Picture, _: &[(Picture, f64)], _: &StyleTransfer, control: &dyn Control| {
+    let wild = |content: Picture, _: &[(Picture, f64)], _: &StyleTransfer, control: &dyn Control| {
         for fraction in [-1.0, 0.25, 0.125, f64::NAN, 0.5, 7.0] {
             control.report(&Report {
                 stage: "wandering\0about",
@@ -106,7 +106,7 @@ fn progress_never_falls_and_tells_all() {
                 preview: None,
             });
         }
-        Ok(Rendered::Picture(content.clone(), Outcome::Finished))
+        Ok(Rendered::Picture(content, Outcome::Finished))
     };
     let mut fractions = Vec::new();
     let mut listener = Listener::new(|progress| {
@@ -131,7 +131,7 @@ fn progress_never_falls_and_tells_all() {
 #[test]
 fn previews_come_late_and_seldom() {
     use std::time::{Duration, Instant};
-    let eager = |content: &Picture, _: &[(Picture, f64)], _: &StyleTransfer, control: &dyn Control| {
+    let eager = |content: Picture, _: &[(Picture, f64)], _: &StyleTransfer, control: &dyn Control| {
         let begun = Instant::now();
         for turn in 0.. {
             if begun.elapsed() >= Duration::from_millis(1200) {
@@ -148,11 +148,11 @@ fn previews_come_late_and_seldom() {
                 loss: None,
                 seconds_left: None,
                 // Every third is sent unasked.
-                preview: (wanted || turn % 3 == 0).then_some(content),
+                preview: (wanted || turn % 3 == 0).then_some(&content),
             });
             thread::sleep(Duration::from_millis(1));
         }
-        Ok(Rendered::Picture(content.clone(), Outcome::Finished))
+        Ok(Rendered::Picture(content, Outcome::Finished))
     };
     let begun = Instant::now();
     let mut times = Vec::new();
@@ -200,7 +200,7 @@ fn scrubbed_samples_are_reported() {
 #[test]
 fn a_panic_is_told_and_leaves_the_output_alone() {
     let job = Handle::new(
-        |_: &Picture, _: &[(Picture, f64)], settings: &StyleTransfer, _: &dyn Control| {
+        |_: Picture, _: &[(Picture, f64)], settings: &StyleTransfer, _: &dyn Control| {
             if settings.seed == 13 {
                 panic!("unlucky {}", settings.seed);
             }
@@ -231,8 +231,8 @@ fn pictures_that_are_wrong_are_a_defect() {
     ];
     for make in cases {
         let job = Handle::new(
-            move |content: &Picture, _: &[(Picture, f64)], _: &StyleTransfer, _: &dyn Control| {
-                Ok(Rendered::Picture(make(content), Outcome::Finished))
+            move |content: Picture, _: &[(Picture, f64)], _: &StyleTransfer, _: &dyn Control| {
+                Ok(Rendered::Picture(make(&content), Outcome::Finished))
             },
         );
         let mut scene = Scene::new();
@@ -258,7 +258,7 @@ fn in_step(barrier: Arc<Barrier>) -> Handle {
         }
     }
     Handle::new(
-        move |content: &Picture, styles: &[(Picture, f64)], settings: &StyleTransfer, control: &dyn Control| {
+        move |content: Picture, styles: &[(Picture, f64)], settings: &StyleTransfer, control: &dyn Control| {
             blend(content, styles, settings, &InStep(&barrier, control))
         },
     )
@@ -328,7 +328,7 @@ fn state_comes_back_and_lists_only_what_was_set() {
 #[test]
 fn a_render_may_fail_without_an_error_to_write_to() {
     let job = Handle::new(
-        |_: &Picture, _: &[(Picture, f64)], _: &StyleTransfer, _: &dyn Control| -> Result<Rendered> {
+        |_: Picture, _: &[(Picture, f64)], _: &StyleTransfer, _: &dyn Control| -> Result<Rendered> {
             Err(Error::Model("torn".into()))
         },
     );

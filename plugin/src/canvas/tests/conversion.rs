@@ -48,8 +48,14 @@ fn every_integer_comes_back() {
                 // The smallest alphas are not taken at their word, so that their colour is none of this test's business.
                 let canvas = content.read();
                 let mut output = content.clone();
-                canvas.write(&canvas.picture, &mut output.raster_mut()).unwrap();
-                let reliable = |index: usize| canvas.alpha.as_ref().is_none_or(|alpha| alpha[index] >= 1.0 / 16.0);
+                canvas.frame.write(&canvas.picture, &mut output.raster_mut()).unwrap();
+                let reliable = |index: usize| {
+                    canvas
+                        .frame
+                        .alpha
+                        .as_ref()
+                        .is_none_or(|alpha| alpha[index] >= 1.0 / 16.0)
+                };
                 let (before, after) = (content.pixels(), output.pixels());
                 let size = pixel.bytes();
                 for index in (0..count as usize).filter(|&index| reliable(index)) {
@@ -92,7 +98,7 @@ fn layouts_put_channels_where_they_belong() {
             expected.map(|value| f32::from(value) / 255.0),
             "{channels:?}"
         );
-        assert_eq!(canvas.alpha, channels.alpha().map(|_| vec![1.0]));
+        assert_eq!(canvas.frame.alpha, channels.alpha().map(|_| vec![1.0]));
     }
 }
 
@@ -123,11 +129,11 @@ proptest! {
             prop_assert!(strided.untouched_gaps());
             let (canvas, other) = (plain.read(), strided.read());
             prop_assert_eq!(&canvas.picture, &other.picture);
-            prop_assert_eq!(&canvas.alpha, &other.alpha);
+            prop_assert_eq!(&canvas.frame.alpha, &other.frame.alpha);
             prop_assert_eq!(canvas.scrubbed, 0);
 
             let mut output = Memory::new(width, height, pixel, out_gap, out_upside_down, out_lead);
-            canvas.write(&canvas.picture, &mut output.raster_mut()).unwrap();
+            canvas.frame.write(&canvas.picture, &mut output.raster_mut()).unwrap();
             prop_assert!(output.untouched_gaps());
             prop_assert_eq!(output.pixels(), convert(&plain, pixel).pixels());
         }

@@ -138,6 +138,6 @@ impl Memory {
 fn convert(content: &Memory, pixel: PixelFormat) -> Memory {
     let canvas = content.read();
     let mut output = Memory::packed(content.layout.width(), content.layout.height(), pixel);
-    canvas.write(&canvas.picture, &mut output.raster_mut()).unwrap();
+    canvas.frame.write(&canvas.picture, &mut output.raster_mut()).unwrap();
     output
 }

@@ -102,7 +102,7 @@ fn hidden_colour_stays() {
     let picture = Picture::new(2, 1, vec![0.5; 6]).unwrap();
     let write = |pixel: PixelFormat| {
         let mut output = Memory::packed(2, 1, pixel);
-        canvas.write(&picture, &mut output.raster_mut()).unwrap();
+        canvas.frame.write(&picture, &mut output.raster_mut()).unwrap();
         output
     };
     let same = write(from);
@@ -139,12 +139,14 @@ fn a_result_may_take_the_place_of_its_content() {
             let canvas = memory.read();
             let mut apart = memory.clone();
             canvas
+                .frame
                 .write(&Picture::new(5, 4, vec![0.75; 60]).unwrap(), &mut apart.raster_mut())
                 .unwrap();
             apart.pixels()
         };
         let canvas = memory.read();
         canvas
+            .frame
             .write(&Picture::new(5, 4, vec![0.75; 60]).unwrap(), &mut memory.raster_mut())
             .unwrap();
         assert_eq!(memory.pixels(), expected, "{pixel:?}");

@@ -19,7 +19,7 @@ fn nan_and_infinity_are_scrubbed_and_counted() {
         let content = Memory::holding(3, 2, pixel, &numbers);
         let canvas = content.read();
         assert_eq!(canvas.scrubbed, 2 + 2 + 3 + 1);
-        assert_eq!(canvas.alpha, Some(vec![1.0, 1.0, 1.0, 1.0, 0.0, 0.0]));
+        assert_eq!(canvas.frame.alpha, Some(vec![1.0, 1.0, 1.0, 1.0, 0.0, 0.0]));
         let samples = &canvas.picture.samples;
         assert!(samples.iter().all(|sample| (0.0..=1.0).contains(sample)));
         let colour = |index: usize| [samples[index], samples[6 + index], samples[12 + index]];
@@ -35,7 +35,7 @@ fn nan_and_infinity_are_scrubbed_and_counted() {
     }
     let opaque = Memory::holding(2, 1, srgb(SampleFormat::F32, Channels::Gray), &[nan, 0.25]).read();
     assert_eq!(opaque.scrubbed, 1);
-    assert_eq!(opaque.alpha, None);
+    assert_eq!(opaque.frame.alpha, None);
     assert_eq!(opaque.picture.samples, [0.25; 6]);
 }
 
@@ -51,7 +51,7 @@ fn floats_beyond_the_range_are_clamped() {
     let picture = Picture::new(1, 1, vec![-0.5, 0.5, 1.5]).unwrap();
     for samples in SAMPLES {
         let mut output = Memory::packed(1, 1, srgb(samples, Channels::Rgb));
-        canvas.write(&picture, &mut output.raster_mut()).unwrap();
+        canvas.frame.write(&picture, &mut output.raster_mut()).unwrap();
         let numbers = output.numbers();
         assert_eq!((numbers[0], numbers[2]), (0.0, 1.0));
     }
@@ -64,7 +64,7 @@ fn what_does_not_fit_is_not_written() {
     let picture = canvas.picture.clone();
     let refused = |canvas: &Canvas, picture: &Picture, width: usize, height: usize| {
         let mut output = Memory::packed(width, height, pixel);
-        let error = canvas.write(picture, &mut output.raster_mut()).unwrap_err();
+        let error = canvas.frame.write(picture, &mut output.raster_mut()).unwrap_err();
         assert!(output.bytes.iter().all(|&byte| byte == GAP));
         error.to_string()
     };

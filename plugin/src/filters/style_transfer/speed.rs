@@ -175,9 +175,9 @@ impl Taken {
         let styles = [(pattern(side, 1)?, 1.0)];
         let content = pattern(side, 0)?;
         let control = |report: &Report| stopwatch.report(report);
-        let render = Render::new(&content, &styles, settings, &control)?;
+        let render = Render::new(content.size(), &styles, settings, &control)?;
         let begun = Instant::now();
-        render.run(&mut Tiled::new(backend))?;
+        render.run(content, &mut Tiled::new(backend))?;
         Ok(Self {
             pixels: render.extent.pixels_seen(side, side),
             step: stopwatch.quickest.get().unwrap_or(0.0),
@@ -214,7 +214,7 @@ impl Stopwatch {
 fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f64)> {
     let silent = |_: &Report| Flow::Continue;
     let (content, styles) = (pattern(RANKED, 0)?, [(pattern(RANKED, 1)?, 1.0)]);
-    let render = Render::new(&content, &styles, settings, &silent)?;
+    let render = Render::new(content.size(), &styles, settings, &silent)?;
     let level = Level {
         height: RANKED,
         width: RANKED,

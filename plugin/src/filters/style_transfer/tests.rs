@@ -24,7 +24,7 @@ fn an_optimiser_that_ends_early_ends_with_all_done() {
         Flow::Continue
     };
     let styles = [(content.clone(), 1.0)];
-    let rendered = render(&content, &styles, &settings.resolve().unwrap(), &listener).unwrap();
+    let rendered = render(content, &styles, &settings.resolve().unwrap(), &listener).unwrap();
     assert!(matches!(rendered, Rendered::Picture(_, Outcome::Finished)));
 
     let course = course.into_inner();
@@ -44,7 +44,7 @@ fn a_host_may_render_in_a_pool_of_its_own() {
         Picture::new(32, 32, samples.collect()).unwrap()
     };
     let (content, styles) = (picture(37), [(picture(53), 1.0)]);
-    let paint = || render(&content, &styles, &settings, &|_: &Report| Flow::Continue).unwrap();
+    let paint = || render(content.clone(), &styles, &settings, &|_: &Report| Flow::Continue).unwrap();
     let size = content.size();
     let foresee = || estimate(size, &[size], &settings).unwrap();
 

@@ -61,7 +61,7 @@ fn on_cpu<const N: usize, T>(tensors: [&Tensor; N], read: impl FnOnce([Elements;
         };
     }
     let lengths = tensors.map(Tensor::elem_count);
-    if lengths.iter().any(|&length| length != lengths[0]) {
+    if lengths.windows(2).any(|pair| pair[0] != pair[1]) {
         return Err(Error::Internal("an optimiser's vectors differ in length".into()));
     }
     Ok(Some(read(vectors)))

@@ -101,13 +101,13 @@ pub fn norm(a: &Tensor) -> Result<f64> {
     Ok(dot(a, a)?.sqrt())
 }
 
-/// `factor a`
-pub fn scale(factor: f64, a: &Tensor) -> Result<Tensor> {
-    let f = factor as f32;
-    match host::map([a], |[a]| f * a)? {
-        Some(tensor) => Ok(tensor),
-        None => Ok((a * factor)?),
+/// `factor a` in the memory of `a`.
+pub fn scale(factor: f64, a: Tensor) -> Result<Tensor> {
+    if a.device().is_cpu() {
+        let f = factor as f32;
+        return Ok(host::update(a, [], None, |a, []| f * a)?.0);
     }
+    Ok((a * factor)?)
 }
 
 /// `a - b`
@@ -158,7 +158,7 @@ pub fn scale_weighted(a: Tensor, factor: f64, weight: &Tensor) -> Result<Tensor>
         let f = factor as f32;
         return Ok(host::update(a, [weight], None, |a, [w]| f * (w * a))?.0);
     }
-    scale(factor, &device::product(weight, &a)?)
+    scale(factor, device::product(weight, &a)?)
 }
 
 /// In half of the memory, each element to about three digits.
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(dot_steps([&a, &w], [&b, &a]).unwrap(), 2.0 - 6.0);
         assert_eq!(read(difference(&a, &b)), [-2.0, 6.0]);
         assert_eq!(read(product(&a, &b)), [3.0, -8.0]);
-        assert_eq!(read(scale(-0.5, &b)), [-1.5, 2.0]);
+        assert_eq!(read(scale(-0.5, b)), [-1.5, 2.0]);
     }
 
     #[test]
