@@ -42,7 +42,6 @@ impl Subject {
             objective: Objective {
                 alpha: 1.0,
                 beta: 30.0,
-                loss: StyleLoss::Gram,
                 scaling: Scaling::Chw,
                 content: content.collect(),
                 style: style.collect::<Result<_>>()?,

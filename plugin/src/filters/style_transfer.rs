@@ -298,7 +298,6 @@ impl<'a> Render<'a> {
         Ok(Objective {
             alpha: settings.alpha,
             beta: settings.beta * settings.style_strength,
-            loss: settings.loss,
             scaling: settings.scaling,
             content: content
                 .map(|(&(_, weight), &energy)| ContentTerm { weight, energy })

@@ -5,8 +5,10 @@
 //! ([`style`]); smoothness is a total variation of the pixels ([`variation`]). How the losses of different layers and
 //! sizes are made comparable is the [`Scaling`].
 //!
-//! The losses are functions of small tensors, so that candle's gradient tape is enough for their derivatives; the
-//! network behind those tensors is the backend's affair.
+//! The losses are functions of a few small matrices, so simple that each distance gives its derivatives along with its
+//! value, in plain loops on the host: on a gradient tape, each operation on such a matrix would wake candle's threads,
+//! which wait for work by spinning, for no more work than one thread does at once. The network behind the matrices is
+//! the backend's affair.
 
 pub mod style;
 #[cfg(test)]
@@ -14,13 +16,14 @@ mod tests;
 pub mod variation;
 mod wasserstein;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::compute::{Moments, MomentsGradient, Statistics, StatisticsGradient};
 use crate::network::Layer;
 use crate::{Error, Result};
 
+use style::Values;
 pub use style::{StyleLoss, StyleTarget};
 
 /// How losses of different layers and picture sizes are made comparable. `F` are a layer's features, `P` those of the
@@ -69,8 +72,6 @@ pub struct Objective {
     pub alpha: f64,
     /// The factor of the style loss.
     pub beta: f64,
-    /// Which function of the moments the style loss is.
-    pub loss: StyleLoss,
     /// How layers are made comparable.
     pub scaling: Scaling,
     /// `[content layer]`, in the order of the plan.
@@ -90,11 +91,6 @@ pub struct Valued {
     pub total: f64,
     /// The derivatives of the total.
     pub gradient: StatisticsGradient,
-}
-
-/// Scalars on the tape are f32; their values are read and summed in f64.
-fn value(scalar: &Tensor) -> Result<f64> {
-    Ok(f64::from(scalar.to_scalar::<f32>()?))
 }
 
 impl Objective {
@@ -152,27 +148,25 @@ impl Objective {
         target: &StyleTarget,
         moments: &Moments,
     ) -> Result<(f64, MomentsGradient)> {
-        let second = Var::from_tensor(&moments.second)?;
-        let mean = Var::from_tensor(&moments.mean)?;
-        let distance = target.distance(self.loss, &second, &mean)?;
+        let distance = target.distance(&Values::of(moments)?)?;
         let factor = term.weight * self.factor(term.layer, target, moments.weight);
-        let gradients = (&distance * (self.beta * factor))?.backward()?;
-        let gradient_of = |var: &Var| match gradients.get(var) {
-            Some(gradient) => Ok(gradient.clone()),
-            None => var.zeros_like().map_err(Error::from),
+        let scaled = |mut derivative: Vec<f32>, like: &Tensor| {
+            let slope = (self.beta * factor) as f32;
+            derivative.iter_mut().for_each(|value| *value *= slope);
+            Tensor::from_vec(derivative, like.shape(), like.device())
         };
         let gradient = MomentsGradient {
-            second: gradient_of(&second)?,
-            mean: gradient_of(&mean)?,
+            second: scaled(distance.second, &moments.second)?,
+            mean: scaled(distance.mean, &moments.mean)?,
         };
-        Ok((factor * value(&distance)?, gradient))
+        Ok((factor * distance.value, gradient))
     }
 
     /// What a layer's distance, a sum over channels, is multiplied by.
     fn factor(&self, layer: Layer, target: &StyleTarget, pixels: f64) -> f64 {
         let channels = layer.outputs() as f64;
         match self.scaling {
-            Scaling::Balanced => 1.0 / target.energy(self.loss).max(f64::MIN_POSITIVE),
+            Scaling::Balanced => 1.0 / target.energy().max(f64::MIN_POSITIVE),
             Scaling::Gatys => 0.25 / channels.powi(2),
             Scaling::Article => pixels / channels.powi(3),
             Scaling::Hw => 1.0 / channels.powi(2),

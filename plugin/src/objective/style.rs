@@ -9,7 +9,7 @@
 //!   features' own degree (squared), not of the fourth as the others are, so that strong and weak directions of
 //!   the style both count.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::wasserstein::Gaussian;
 use crate::Result;
@@ -31,79 +31,140 @@ pub enum StyleLoss {
 /// A style of one colour has no covariance to be relative to; this share of its second moments stands in for it.
 const LEAST_COVARIANCE: f64 = 1e-6;
 
-/// The moments to come near to, with what each distance wants to know of them beforehand.
+/// Second moments `[C, C]` and means `[C]`, where they can be read.
+pub(super) struct Values {
+    pub(super) second: Vec<f32>,
+    pub(super) mean: Vec<f32>,
+}
+
+impl Values {
+    pub(super) fn of(moments: &Moments) -> Result<Self> {
+        let here = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.flatten_all()?.to_vec1();
+        Ok(Self {
+            second: here(&moments.second)?,
+            mean: here(&moments.mean)?,
+        })
+    }
+
+    /// The covariance, `[C, C]`: second moments less the products of the means.
+    pub(super) fn covariance(&self) -> Vec<f32> {
+        let rows = self.second.chunks_exact(self.mean.len()).zip(&self.mean);
+        rows.flat_map(|(row, &own)| {
+            row.iter()
+                .zip(&self.mean)
+                .map(move |(moment, &other)| moment - own * other)
+        })
+        .collect()
+    }
+
+    fn trace(&self) -> f64 {
+        let diagonal = self.second.iter().step_by(self.mean.len() + 1);
+        diagonal.map(|&energy| f64::from(energy)).sum()
+    }
+}
+
+/// A squared distance and its derivatives.
+pub(super) struct Distance {
+    pub(super) value: f64,
+    /// With respect to the second moments, `[C, C]`.
+    pub(super) second: Vec<f32>,
+    /// With respect to the means, `[C]`.
+    pub(super) mean: Vec<f32>,
+}
+
+/// `|a - b|^2` and its derivative with respect to `a`.
+fn squares(a: &[f32], b: &[f32]) -> (f64, Vec<f32>) {
+    let apart = a.iter().zip(b).map(|(a, b)| a - b);
+    let value = apart.clone().map(|apart| f64::from(apart).powi(2)).sum();
+    (value, apart.map(|apart| 2.0 * apart).collect())
+}
+
+/// What a picture's moments are to come near to.
 #[derive(Clone, Debug)]
 pub struct StyleTarget {
-    second: Tensor,
-    mean: Tensor,
-    covariance: Tensor,
-    /// `sum A^2`, `sum mean^2`, `sum covariance^2` (at least [`LEAST_COVARIANCE`] of the first).
-    square_sums: [f64; 3],
-    /// `trace A`: the energy of the features.
-    trace: f64,
-    gaussian: Option<Gaussian>,
+    wanted: Wanted,
+    energy: f64,
 }
 
-fn covariance(second: &Tensor, mean: &Tensor) -> Result<Tensor> {
-    Ok((second - mean.unsqueeze(1)?.broadcast_mul(&mean.unsqueeze(0)?)?)?)
-}
-
-fn sum(tensor: &Tensor) -> Result<Tensor> {
-    Ok(tensor.sum_all()?)
-}
-
-fn trace(matrix: &Tensor) -> Result<f64> {
-    let unit = Tensor::eye(matrix.dim(0)?, matrix.dtype(), matrix.device())?;
-    super::value(&sum(&(matrix * unit)?)?)
-}
-
-fn square_sum(tensor: &Tensor) -> Result<f64> {
-    super::value(&sum(&tensor.sqr()?)?)
+/// What each [`StyleLoss`] wants to know of the style.
+#[derive(Clone, Debug)]
+enum Wanted {
+    Second(Vec<f32>),
+    Apart {
+        covariance: Vec<f32>,
+        mean: Vec<f32>,
+        /// What the means count in the units of the covariance, so that the scalings mean what they say.
+        factor: f64,
+    },
+    Gaussian(Gaussian),
 }
 
 impl StyleTarget {
     /// A target for the given distance.
     pub fn new(moments: &Moments, loss: StyleLoss) -> Result<Self> {
-        let covariance = covariance(&moments.second, &moments.mean)?;
-        let gaussian = (loss == StyleLoss::Wasserstein)
-            .then(|| Gaussian::new(&moments.mean, &covariance))
-            .transpose()?;
-        let of_second = square_sum(&moments.second)?;
-        let of_covariance = square_sum(&covariance)?.max(LEAST_COVARIANCE * of_second);
-        Ok(Self {
-            second: moments.second.clone(),
-            mean: moments.mean.clone(),
-            square_sums: [of_second, square_sum(&moments.mean)?, of_covariance],
-            trace: trace(&moments.second)?,
-            covariance,
-            gaussian,
-        })
-    }
-
-    /// The squared distance of moments `[C, C]` and `[C]` from the target, a scalar on candle's tape.
-    pub(super) fn distance(&self, loss: StyleLoss, second: &Tensor, mean: &Tensor) -> Result<Tensor> {
-        match loss {
-            StyleLoss::Gram => sum(&(second - &self.second)?.sqr()?),
+        let values = Values::of(moments)?;
+        let square_sum = |values: &[f32]| -> f64 { values.iter().map(|&value| f64::from(value).powi(2)).sum() };
+        let of_second = square_sum(&values.second);
+        let (wanted, energy) = match loss {
+            StyleLoss::Gram => (Wanted::Second(values.second), of_second),
             StyleLoss::Covariance => {
-                let [_, means, covariances] = self.square_sums.map(|sum| sum.max(f64::MIN_POSITIVE));
-                let of_means = sum(&(mean - &self.mean)?.sqr()?)?;
-                let of_covariances = sum(&(covariance(second, mean)? - &self.covariance)?.sqr()?)?;
-                // In the units of the covariance, so that the scalings mean what they say.
-                Ok((of_covariances + (of_means * (covariances / means))?)?)
+                let covariance = values.covariance();
+                let energy = square_sum(&covariance).max(LEAST_COVARIANCE * of_second);
+                let of_means = square_sum(&values.mean);
+                let factor = energy.max(f64::MIN_POSITIVE) / of_means.max(f64::MIN_POSITIVE);
+                let mean = values.mean;
+                (
+                    Wanted::Apart {
+                        covariance,
+                        mean,
+                        factor,
+                    },
+                    energy,
+                )
             }
-            StyleLoss::Wasserstein => match &self.gaussian {
-                Some(gaussian) => gaussian.distance(second, mean),
-                None => Gaussian::new(&self.mean, &self.covariance)?.distance(second, mean),
-            },
+            StyleLoss::Wasserstein => {
+                let gaussian = Gaussian::new(&values.mean, &values.covariance())?;
+                (Wanted::Gaussian(gaussian), values.trace())
+            }
+        };
+        Ok(Self { wanted, energy })
+    }
+
+    /// The squared distance of moments from the target.
+    pub(super) fn distance(&self, own: &Values) -> Result<Distance> {
+        match &self.wanted {
+            Wanted::Second(wanted) => {
+                let (value, second) = squares(&own.second, wanted);
+                let mean = vec![0.0; own.mean.len()];
+                Ok(Distance { value, second, mean })
+            }
+            Wanted::Apart {
+                covariance,
+                mean,
+                factor,
+            } => {
+                let (of_covariances, second) = squares(&own.covariance(), covariance);
+                let (of_means, apart) = squares(&own.mean, mean);
+                // The covariance falls by `m m^T`, and its derivative is symmetric.
+                let rows = second.chunks_exact(own.mean.len()).zip(&apart);
+                let mean = rows.map(|(row, apart)| {
+                    let along: f32 = row.iter().zip(&own.mean).map(|(slope, mean)| slope * mean).sum();
+                    *factor as f32 * apart - 2.0 * along
+                });
+                Ok(Distance {
+                    value: of_covariances + factor * of_means,
+                    mean: mean.collect(),
+                    second,
+                })
+            }
+            Wanted::Gaussian(gaussian) => gaussian.distance(own),
         }
     }
 
-    /// What a distance is divided by to be relative to the style.
-    pub(super) fn energy(&self, loss: StyleLoss) -> f64 {
-        match loss {
-            StyleLoss::Gram => self.square_sums[0],
-            StyleLoss::Covariance => self.square_sums[2],
-            StyleLoss::Wasserstein => self.trace,
-        }
+    /// What a distance is divided by to be relative to the style: `sum A^2` for second moments, `sum covariance^2` (at
+    /// least [`LEAST_COVARIANCE`] of the former) for means and covariances, and for Gaussians the energy of the
+    /// features, `trace A`.
+    pub(super) fn energy(&self) -> f64 {
+        self.energy
     }
 }

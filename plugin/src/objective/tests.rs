@@ -69,7 +69,6 @@ fn style_objective(loss: StyleLoss, scaling: Scaling, target: &Moments) -> Objec
     Objective {
         alpha: 0.0,
         beta: 3.0,
-        loss,
         scaling,
         content: Vec::new(),
         style: vec![StyleTerm {
@@ -193,7 +192,6 @@ fn content_is_scaled_as_described() {
         let objective = Objective {
             alpha: 5.0,
             beta: 1.0,
-            loss: StyleLoss::Gram,
             scaling,
             content: vec![ContentTerm {
                 weight: 0.5,
@@ -227,10 +225,7 @@ fn diagonal(mean: &[f32], variances: &[f32]) -> Moments {
 
 fn wasserstein(picture: &Moments, style: &Moments) -> f64 {
     let target = StyleTarget::new(style, StyleLoss::Wasserstein).unwrap();
-    let distance = target
-        .distance(StyleLoss::Wasserstein, &picture.second, &picture.mean)
-        .unwrap();
-    value(&distance).unwrap()
+    target.distance(&Values::of(picture).unwrap()).unwrap().value
 }
 
 #[test]

@@ -13,14 +13,13 @@
 //! that the eigenvalue problem of each step is smaller than the matrices.
 //!
 //! What comes in are second moments `S = X + m m^T`, so that with `G = dW^2/dX` the derivatives are `dW^2/dS = G` and
-//! `dW^2/dm = 2 (m - t) - 2 G m`. All of it is one operation on candle's tape: in single ones, each of its matrices would
-//! wake candle's threads, which wait for work by spinning.
+//! `dW^2/dm = 2 (m - t) - 2 G m`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Shape, Tensor};
 use faer::{Mat, MatRef, Side};
 
+use super::style::{Distance, Values};
 use crate::{Error, Result};
 
 /// The share of the target's energy that may be left out.
@@ -43,25 +42,21 @@ struct Target {
 }
 
 /// Eigenvalues in ascending order and eigenvectors in columns.
-fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>), String> {
+fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let decomposed = matrix
         .self_adjoint_eigen(Side::Lower)
-        .map_err(|error| format!("eigenvalues: {error:?}"))?;
+        .map_err(|error| Error::Internal(format!("eigenvalues: {error:?}")))?;
     let values = decomposed.S().column_vector().iter().copied().collect();
     Ok((values, decomposed.U().to_owned()))
 }
 
-fn to_matrix(tensor: &Tensor) -> Result<Mat<f64>> {
-    let rows = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    let columns = rows.first().map_or(0, Vec::len);
-    Ok(Mat::from_fn(rows.len(), columns, |row, column| rows[row][column]))
-}
-
 impl Gaussian {
     /// With mean `t`, `[C]`, and covariance `T`, `[C, C]`.
-    pub(super) fn new(mean: &Tensor, covariance: &Tensor) -> Result<Self> {
-        let channels = covariance.dim(0)?;
-        let (values, vectors) = eigen(&to_matrix(covariance)?).map_err(Error::Internal)?;
+    pub(super) fn new(mean: &[f32], covariance: &[f32]) -> Result<Self> {
+        let channels = mean.len();
+        let covariance = MatRef::from_row_major_slice(covariance, channels, channels);
+        let exact = Mat::from_fn(channels, channels, |row, column| f64::from(covariance[(row, column)]));
+        let (values, vectors) = eigen(&exact)?;
         let energy: f64 = values.iter().map(|value| value.max(0.0)).sum();
         let mut kept = Vec::new();
         let mut trace = 0.0;
@@ -79,22 +74,46 @@ impl Gaussian {
             None => 0.0,
         };
         Ok(Self(Arc::new(Target {
-            mean: mean.to_vec1::<f32>()?,
+            mean: mean.to_vec(),
             basis: Mat::from_fn(rows, channels, entry),
             trace,
         })))
     }
 
-    /// The squared distance of moments `S`, `[C, C]`, and `m`, `[C]`: a scalar on candle's tape.
-    pub(super) fn distance(&self, second: &Tensor, mean: &Tensor) -> Result<Tensor> {
-        let operation = Distance {
-            target: self.0.clone(),
-            derivatives: Mutex::default(),
-        };
-        let second_here = second.to_device(&Device::Cpu)?.contiguous()?;
-        let mean_here = mean.to_device(&Device::Cpu)?.contiguous()?;
-        let distance = second_here.apply_op2_arc(&mean_here, Arc::new(Box::new(operation)))?;
-        Ok(distance.to_device(second.device())?)
+    /// The squared distance of moments `S` and `m`.
+    pub(super) fn distance(&self, own: &Values) -> Result<Distance> {
+        let Target {
+            mean: wanted, trace, ..
+        } = &*self.0;
+        let channels = wanted.len();
+        let covariance = own.covariance();
+        let (root, root_derivative) = self.0.root_trace(&covariance)?;
+
+        let apart: Vec<f32> = own.mean.iter().zip(wanted).map(|(own, wanted)| own - wanted).collect();
+        let of_means: f64 = apart.iter().map(|&apart| f64::from(apart).powi(2)).sum();
+        let own_trace: f64 = covariance
+            .iter()
+            .step_by(channels + 1)
+            .map(|&variance| f64::from(variance))
+            .sum();
+
+        let mut second: Vec<f32> = (0..channels * channels)
+            .map(|at| -2.0 * root_derivative[(at % channels, at / channels)])
+            .collect();
+        second
+            .iter_mut()
+            .step_by(channels + 1)
+            .for_each(|diagonal| *diagonal += 1.0);
+        let rows = second.chunks_exact(channels).zip(&apart);
+        let mean = rows.map(|(row, apart)| {
+            let along: f32 = row.iter().zip(&own.mean).map(|(slope, mean)| slope * mean).sum();
+            2.0 * (apart - along)
+        });
+        Ok(Distance {
+            value: of_means + own_trace + trace - 2.0 * root,
+            mean: mean.collect(),
+            second,
+        })
     }
 }
 
@@ -111,16 +130,9 @@ fn root(value: f64, rounding: f64) -> (f64, f64) {
     }
 }
 
-/// The operation.
-struct Distance {
-    target: Arc<Target>,
-    /// With respect to `S` and to `m`, found along with the value.
-    derivatives: Mutex<(Vec<f32>, Vec<f32>)>,
-}
-
 impl Target {
     /// `trace (T^(1/2) X T^(1/2))^(1/2)` and its derivative with respect to `X`, `[C, C]`.
-    fn root_trace(&self, covariance: &[f32]) -> Result<(f64, Mat<f32>), String> {
+    fn root_trace(&self, covariance: &[f32]) -> Result<(f64, Mat<f32>)> {
         let channels = self.mean.len();
         let small = &self.basis * MatRef::from_row_major_slice(covariance, channels, channels) * self.basis.transpose();
         // Rounding leaves M a little askew; the mean of both halves is symmetric. Its eigenvalues are found in f64.
@@ -139,73 +151,5 @@ impl Target {
         });
         let turned = half * &self.basis;
         Ok((roots.iter().map(|(root, _)| root).sum(), turned.transpose() * &turned))
-    }
-}
-
-impl CustomOp2 for Distance {
-    fn name(&self) -> &'static str {
-        "wasserstein-distance"
-    }
-
-    fn cpu_fwd(
-        &self,
-        second: &CpuStorage,
-        second_layout: &Layout,
-        mean: &CpuStorage,
-        mean_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let Target {
-            mean: wanted, trace, ..
-        } = &*self.target;
-        let channels = wanted.len();
-        let second = &second.as_slice::<f32>()?[second_layout.start_offset()..][..channels * channels];
-        let mean = &mean.as_slice::<f32>()?[mean_layout.start_offset()..][..channels];
-        let rows = second.chunks_exact(channels).zip(mean);
-        let covariance: Vec<f32> = rows
-            .flat_map(|(row, &own)| row.iter().zip(mean).map(move |(moment, &other)| moment - own * other))
-            .collect();
-        let (root, root_derivative) = self.target.root_trace(&covariance).map_err(candle_core::Error::msg)?;
-
-        let apart: Vec<f32> = mean.iter().zip(wanted).map(|(own, wanted)| own - wanted).collect();
-        let of_means: f64 = apart.iter().map(|&apart| f64::from(apart).powi(2)).sum();
-        let own_trace: f64 = covariance
-            .iter()
-            .step_by(channels + 1)
-            .map(|&variance| f64::from(variance))
-            .sum();
-
-        let mut to_second: Vec<f32> = (0..channels * channels)
-            .map(|at| -2.0 * root_derivative[(at % channels, at / channels)])
-            .collect();
-        to_second
-            .iter_mut()
-            .step_by(channels + 1)
-            .for_each(|diagonal| *diagonal += 1.0);
-        let rows = to_second.chunks_exact(channels).zip(&apart);
-        let to_mean = rows
-            .map(|(row, apart)| {
-                let along: f32 = row.iter().zip(mean).map(|(slope, mean)| slope * mean).sum();
-                2.0 * (apart - along)
-            })
-            .collect();
-        *self.derivatives.lock().unwrap_or_else(PoisonError::into_inner) = (to_second, to_mean);
-        let distance = of_means + own_trace + trace - 2.0 * root;
-        Ok((CpuStorage::F32(vec![distance as f32]), Shape::from(())))
-    }
-
-    fn bwd(
-        &self,
-        second: &Tensor,
-        mean: &Tensor,
-        _: &Tensor,
-        gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let derivatives = self.derivatives.lock().unwrap_or_else(PoisonError::into_inner);
-        let factor = gradient.to_scalar::<f32>()?;
-        let scaled = |values: &[f32], model: &Tensor| {
-            let values = values.iter().map(|value| factor * value).collect();
-            Tensor::from_vec(values, model.shape(), model.device()).map(Some)
-        };
-        Ok((scaled(&derivatives.0, second)?, scaled(&derivatives.1, mean)?))
     }
 }
