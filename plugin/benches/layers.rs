@@ -59,6 +59,13 @@ fn table(profile: &[LayerProfile], peak: Peak) {
     for row in profile {
         line(row, "forward", row.forward, peak);
         line(row, "backward", row.backward, peak);
+        if row.statistics > 0.0 {
+            println!(
+                "| {} | | statistics | {:.2} | | | | | | |",
+                row.layer.name(),
+                row.statistics * 1e3
+            );
+        }
     }
     let passes = || profile.iter().flat_map(|row| [row.forward, row.backward]);
     let convolutions: f64 = passes().map(|pass| pass.seconds).sum();

@@ -194,7 +194,8 @@ pub struct StatisticsGradient {
 /// The network on a device.
 ///
 /// A sequence is `prepare`, then `hold_content` of every part where the plan names content layers, then any number of
-/// `forward` with or without a `backward` after it. The same inputs give the same bits, whatever the number of threads.
+/// `forward` with or without one `backward` after it, which may use up what `forward` left. The same inputs give the
+/// same bits, whatever the number of threads.
 pub trait Backend: Send {
     /// Where the tensors that cross the seam live.
     fn device(&self) -> &Device;

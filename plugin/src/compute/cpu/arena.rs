@@ -2,7 +2,8 @@
 //!
 //! Features are kept where they are tapped (and, for L2 pooling, where its gradient needs them). All else that the
 //! backward pass needs of a layer is a bit per activation or two per pooled window. Maps on their way between two
-//! layers live in two buffers in turn: a layer reads one and writes the other, forward and backward.
+//! layers live in two buffers in turn: a layer reads one and writes the other, forward and backward. Where features were
+//! kept to be measured, the gradient takes their place: the largest maps are so held once, not twice.
 //!
 //! A picture that is looked at in parts has one arena, as large as the largest takes, and laid out anew where the next
 //! part has another size. Nothing in it counts on what it held before.
@@ -21,7 +22,7 @@ pub struct LayerMemory {
     pub outline: Outline,
     /// The activations, `[C/16][H][W]`; empty where they are not kept.
     pub features: Buffer<Lanes>,
-    /// Whether each activation is above 0; empty where nobody asks or the activations are kept.
+    /// Whether each activation is above 0; empty where nobody asks.
     pub positive: Buffer<u16>,
     /// Where a pooling follows that the plan goes through.
     pub pool: Option<PoolMemory>,

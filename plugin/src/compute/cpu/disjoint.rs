@@ -7,6 +7,7 @@
 use std::marker::PhantomData;
 
 /// An exclusively borrowed slice whose elements may be written from several threads.
+#[derive(Clone, Copy)]
 pub struct Disjoint<'a, T> {
     start: *mut T,
     length: usize,
@@ -27,6 +28,17 @@ impl<'a, T: Copy> Disjoint<'a, T> {
         }
     }
 
+    /// One element.
+    ///
+    /// # Safety
+    /// No other thread writes this element while the slice is borrowed.
+    #[inline(always)]
+    pub unsafe fn read(&self, index: usize) -> T {
+        assert!(index < self.length);
+        // SAFETY: the index is inside the borrowed slice, and the caller promises that nobody else writes it.
+        unsafe { self.start.add(index).read() }
+    }
+
     /// Writes one element.
     ///
     /// # Safety
@@ -36,6 +48,11 @@ impl<'a, T: Copy> Disjoint<'a, T> {
         assert!(index < self.length);
         // SAFETY: the index is inside the borrowed slice, and the caller promises that nobody else uses it.
         unsafe { self.start.add(index).write(value) }
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.length
     }
 
     /// Some elements, to read and write.

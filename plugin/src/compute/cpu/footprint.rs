@@ -7,8 +7,9 @@ use super::outline::{Outline, buffers};
 use super::winograd::{Variant, Weights};
 use crate::compute::{Plan, Tiling};
 
-/// Transformed weights are kept while they and all other memory take no more bytes than this.
-const KEPT: usize = 448 << 20;
+/// Transformed weights are kept while they and all other memory take no more bytes than this, or the weights no more
+/// than half of the others.
+const KEPT: usize = 512 << 20;
 /// What each thread needs for the transformed tiles of its block, at most.
 const SCRATCH: usize = 20 << 20;
 /// Bytes per pixel of the pictures that go in and come out, and of copies on their way.
@@ -43,14 +44,16 @@ pub fn content(parts: &[Plan]) -> usize {
 /// are worth more.
 pub fn kept_weights(tiling: &Tiling) -> usize {
     match tiling.is_thrifty() {
-        false => KEPT.saturating_sub(arena(&tiling.largest()) + content(tiling.parts())),
+        false => {
+            let others = arena(&tiling.largest()) + content(tiling.parts());
+            KEPT.saturating_sub(others).max(others / 2)
+        }
         true => 0,
     }
 }
 
-/// The peak in bytes of forward and backward passes on so many threads that multiply so many `rows` at once, transformed
-/// weights included.
-pub fn bytes(tiling: &Tiling, threads: usize, rows: usize) -> u64 {
+/// The peak in bytes of forward and backward passes on so many threads, transformed weights included.
+pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
     let largest = tiling.largest();
     let maps = arena(&largest) + content(tiling.parts());
     // As they come, and once more on each coarser grid: a third more.
@@ -68,7 +71,7 @@ pub fn bytes(tiling: &Tiling, threads: usize, rows: usize) -> u64 {
     let layers = Outline::of(tiling.plan()).into_iter().skip(1);
     let transformed = layers.map(|Outline { layer, grid, .. }| {
         let (inputs, outputs) = (layer.inputs(), layer.outputs());
-        Weights::bytes(Variant::choose(grid, inputs, outputs, rows), inputs, outputs)
+        Weights::bytes(Variant::choose(grid, inputs, outputs), inputs, outputs)
     });
     let both_ways = 2 * transformed.clone().sum::<usize>();
     let passing = transformed.max().unwrap_or(0);

@@ -8,8 +8,11 @@
 //! ```
 //!
 //! and of one that depends on `d = mean (F - P)^2` over `E` elements it is `dL/dd 2 (F - P) / E`. The first is a matrix
-//! product of pixels by channels with channels by channels. What is added passes through the layer's ReLU: where a
-//! feature is not above 0, nothing.
+//! product of pixels by channels with channels by channels. It passes through the layer's ReLU: where a feature is not
+//! above 0, nothing.
+//!
+//! These derivatives are written before the gradient from above is added to them. So they can take the place of the
+//! features that they are made from, which nothing needs afterwards but their signs.
 
 use std::ops::Range;
 
@@ -61,7 +64,9 @@ pub struct Injection<'a> {
     /// The part of it that was measured.
     pub window: Window,
     /// Its features, `[C/16][H][W]`.
-    pub features: &'a [Lanes],
+    pub features: Disjoint<'a, Lanes>,
+    /// Whether each is above 0.
+    pub positive: &'a [u16],
     /// For each region its derivatives and its weight at each pixel of the map (`None` is 1).
     pub moments: Vec<(&'a MomentsFactor, Option<&'a [f32]>)>,
     /// The content's features inside the window, and `2 dL/dd / E`.
@@ -69,14 +74,24 @@ pub struct Injection<'a> {
 }
 
 impl Injection<'_> {
-    /// Adds to the gradient with respect to the layer's sums before its ReLU.
-    pub fn add_to(&self, workers: &Workers, gradient: &mut [Lanes]) {
-        let task = Addition {
+    /// Writes the gradient with respect to the layer's sums before its ReLU. It may be the features' own memory.
+    pub fn write_to(&self, workers: &Workers, gradient: Disjoint<Lanes>) {
+        let task = Writing {
             injection: self,
             piece: PANELS * workers.instructions().rows(),
-            gradient: Disjoint::new(gradient),
+            gradient,
         };
         workers.run(self.pixels().div_ceil(task.piece), &task);
+        if self.window != Window::whole(self.grid.height, self.grid.width) {
+            let rows = self.blocks() * self.grid.height;
+            workers.run(
+                rows,
+                &Clearing {
+                    injection: self,
+                    gradient,
+                },
+            );
+        }
     }
 
     fn pixels(&self) -> usize {
@@ -89,13 +104,13 @@ impl Injection<'_> {
 }
 
 /// Each piece is so many pixels of the window, in reading order.
-struct Addition<'a> {
+struct Writing<'a> {
     injection: &'a Injection<'a>,
     piece: usize,
     gradient: Disjoint<'a, Lanes>,
 }
 
-impl Addition<'_> {
+impl Writing<'_> {
     /// Packs the pixels' features as the left operand of a product.
     #[inline(always)]
     fn pack<I: Instructions>(&self, pixels: Range<usize>, packed: &mut [Lanes]) {
@@ -106,7 +121,8 @@ impl Addition<'_> {
         for block in 0..blocks {
             let mut row = 0;
             for (start, length) in runs(grid, window, pixels.clone()) {
-                let mut features = &features[block * grid.pixels() + start..][..length];
+                // SAFETY: these pixels are in this piece alone, and written only after they are packed.
+                let mut features = unsafe { &*features.slice(block * grid.pixels() + start, length) };
                 while !features.is_empty() {
                     // As far as the run and the panel go.
                     let (now, later) = features.split_at(features.len().min(I::ROWS - row % I::ROWS));
@@ -115,6 +131,23 @@ impl Addition<'_> {
                     features = later;
                 }
             }
+        }
+    }
+
+    /// The pixels' products with two blocks of channels.
+    #[inline(always)]
+    fn multiply<I: Instructions>(
+        &self,
+        factor: &MomentsFactor,
+        pair: usize,
+        packed: &[Lanes],
+        product: &mut [[Lanes; 2]],
+    ) {
+        let depth = self.injection.blocks() * WIDTH;
+        let columns = &factor.second[pair * depth..][..depth];
+        let panels = packed.chunks_exact(I::ROWS * depth / WIDTH);
+        for (rows, product) in panels.zip(product.chunks_exact_mut(I::ROWS)) {
+            I::multiply(rows, columns, product);
         }
     }
 
@@ -131,14 +164,7 @@ impl Addition<'_> {
     ) {
         let Injection { grid, window, .. } = *self.injection;
         let (factor, weights) = self.injection.moments[region];
-        let depth = self.injection.blocks() * WIDTH;
-        let columns = &factor.second[pair * depth..][..depth];
-        for (rows, product) in packed
-            .chunks_exact(I::ROWS * depth / WIDTH)
-            .zip(product.chunks_exact_mut(I::ROWS))
-        {
-            I::multiply(rows, columns, product);
-        }
+        self.multiply::<I>(factor, pair, packed, product);
         let mut row = 0;
         let mean = factor.mean[pair];
         for (start, length) in runs(grid, window, pixels) {
@@ -154,7 +180,7 @@ impl Addition<'_> {
     }
 }
 
-impl Task for Addition<'_> {
+impl Task for Writing<'_> {
     fn scratch<I: Instructions>(&self) -> usize {
         self.piece * (self.injection.blocks() + 4)
     }
@@ -165,6 +191,7 @@ impl Task for Addition<'_> {
             grid,
             window,
             features,
+            positive,
             content,
             ..
         } = *self.injection;
@@ -179,29 +206,61 @@ impl Task for Addition<'_> {
             self.pack::<I>(pixels.clone(), packed);
         }
         for pair in 0..blocks / 2 {
-            sums.fill([Lanes::ZERO; 2]);
-            for region in 0..self.injection.moments.len() {
-                self.add_moments::<I>(region, pair, pixels.clone(), packed, product, sums);
+            // What is to be added to every pixel's sum.
+            let mut everywhere = [Lanes::ZERO; 2];
+            if let [(factor, None)] = self.injection.moments[..] {
+                self.multiply::<I>(factor, pair, packed, sums);
+                everywhere = factor.mean[pair];
+            } else {
+                sums.fill([Lanes::ZERO; 2]);
+                for region in 0..self.injection.moments.len() {
+                    self.add_moments::<I>(region, pair, pixels.clone(), packed, product, sums);
+                }
             }
             for half in 0..2 {
                 let block = 2 * pair + half;
                 let mut row = 0;
                 for (start, length) in runs(grid, window, pixels.clone()) {
                     let first = block * grid.pixels() + start;
-                    let features = &features[first..first + length];
-                    // SAFETY: these pixels are in this piece alone.
-                    let gradient = unsafe { self.gradient.slice(first, length) };
-                    for (gradient, feature) in gradient.iter_mut().zip(features) {
-                        let mut sum = sums[row][half];
+                    for index in first..first + length {
+                        let mut sum = sums[row][half] + everywhere[half];
                         if let Some((content, factor)) = content {
                             let held = content[block * total + pixels.start + row];
-                            sum = I::multiply_add(factor, *feature - held, sum);
+                            // SAFETY: this pixel is in this piece alone.
+                            let feature = unsafe { features.read(index) };
+                            sum = I::multiply_add(factor, feature - held, sum);
                         }
-                        *gradient = *gradient + I::gated(sum, *feature);
+                        // SAFETY: as above.
+                        unsafe { self.gradient.write(index, I::masked(sum, positive[index])) }
                         row += 1;
                     }
                 }
             }
+        }
+    }
+}
+
+/// Writes zeros outside the window. Each piece is a row of one block of channels.
+struct Clearing<'a> {
+    injection: &'a Injection<'a>,
+    gradient: Disjoint<'a, Lanes>,
+}
+
+impl Task for Clearing<'_> {
+    fn scratch<I: Instructions>(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, piece: usize, _: &mut [Lanes]) {
+        let Injection { grid, window, .. } = *self.injection;
+        // SAFETY: this row of this block is in this piece alone.
+        let row = unsafe { self.gradient.slice(piece * grid.width, grid.width) };
+        if (window.top..window.top + window.height).contains(&(piece % grid.height)) {
+            row[..window.left].fill(Lanes::ZERO);
+            row[window.left + window.width..].fill(Lanes::ZERO);
+        } else {
+            row.fill(Lanes::ZERO);
         }
     }
 }

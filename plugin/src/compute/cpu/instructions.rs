@@ -13,7 +13,7 @@ use super::product::register_tile;
 
 /// What differs between instruction sets.
 pub trait Instructions: 'static {
-    /// The rows of a matrix product that are computed at once; see [`super::product`].
+    /// The most rows of a matrix product that are computed at once; see [`super::product`].
     const ROWS: usize;
     /// Whether sixteen lanes are one register, of which there are 32.
     const WIDE: bool;
@@ -33,13 +33,7 @@ pub trait Instructions: 'static {
         lanes.masked(bits)
     }
 
-    /// [`Lanes::gated`].
-    #[inline(always)]
-    fn gated(lanes: Lanes, gate: Lanes) -> Lanes {
-        lanes.gated(gate)
-    }
-
-    /// Computes `Self::ROWS` rows of a matrix product; see [`register_tile`].
+    /// Computes as many rows of a matrix product as `product` has, 1 to `Self::ROWS`; see [`register_tile`].
     fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]);
 }
 
@@ -65,7 +59,16 @@ impl Instructions for Plain {
 
     #[inline(always)]
     fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
-        register_tile::<Self, 6, 1>(rows, columns, product);
+        type Tile = fn(&[Lanes], &[[Lanes; 2]], &mut [[Lanes; 2]]);
+        const TILES: [Tile; Plain::ROWS] = [
+            register_tile::<Plain, 1, 1>,
+            register_tile::<Plain, 2, 1>,
+            register_tile::<Plain, 3, 1>,
+            register_tile::<Plain, 4, 1>,
+            register_tile::<Plain, 5, 1>,
+            register_tile::<Plain, 6, 1>,
+        ];
+        TILES[product.len() - 1](rows, columns, product);
     }
 }
 
@@ -75,13 +78,8 @@ mod x86 {
 
     use super::{Instructions, Kernel, Lanes, register_tile};
 
-    #[inline(always)]
-    fn fused_multiply_add(factor: f32, lanes: Lanes, mut sum: Lanes) -> Lanes {
-        for (sum, lane) in sum.0.iter_mut().zip(lanes.0) {
-            *sum = factor.mul_add(lane, *sum);
-        }
-        sum
-    }
+    /// [`register_tile`], compiled for a set of instructions.
+    type Tile = unsafe fn(&[Lanes], &[[Lanes; 2]], &mut [[Lanes; 2]]);
 
     /// AVX2 and FMA: sixteen registers of eight lanes.
     pub struct Avx2;
@@ -91,8 +89,17 @@ mod x86 {
         const WIDE: bool = false;
 
         #[inline(always)]
-        fn multiply_add(factor: f32, lanes: Lanes, sum: Lanes) -> Lanes {
-            fused_multiply_add(factor, lanes, sum)
+        fn multiply_add(factor: f32, lanes: Lanes, mut sum: Lanes) -> Lanes {
+            // SAFETY: this runs inside `run_avx2` alone, and each half is eight of sixteen floats.
+            unsafe {
+                let factor = _mm256_set1_ps(factor);
+                for first in [0, 8] {
+                    let (lanes, sum) = (lanes.0.as_ptr().add(first), sum.0.as_mut_ptr().add(first));
+                    let product = _mm256_fmadd_ps(factor, _mm256_loadu_ps(lanes), _mm256_loadu_ps(sum));
+                    _mm256_storeu_ps(sum, product);
+                }
+            }
+            sum
         }
 
         #[inline(always)]
@@ -110,7 +117,13 @@ mod x86 {
 
         #[inline(always)]
         fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
-            register_tile::<Self, 6, 1>(rows, columns, product);
+            const TILES: [Tile; Avx2::ROWS] = [tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>];
+            #[target_feature(enable = "avx2,fma")]
+            fn tile<const ROWS: usize>(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
+                register_tile::<Avx2, ROWS, 1>(rows, columns, product);
+            }
+            // SAFETY: this runs inside `run_avx2` alone.
+            unsafe { TILES[product.len() - 1](rows, columns, product) }
         }
     }
 
@@ -122,8 +135,14 @@ mod x86 {
         const WIDE: bool = true;
 
         #[inline(always)]
-        fn multiply_add(factor: f32, lanes: Lanes, sum: Lanes) -> Lanes {
-            fused_multiply_add(factor, lanes, sum)
+        fn multiply_add(factor: f32, lanes: Lanes, mut sum: Lanes) -> Lanes {
+            // SAFETY: this runs inside `run_avx512` alone, and sixteen floats are read and written.
+            unsafe {
+                let (lanes, addend) = (_mm512_loadu_ps(lanes.0.as_ptr()), _mm512_loadu_ps(sum.0.as_ptr()));
+                let product = _mm512_fmadd_ps(_mm512_set1_ps(factor), lanes, addend);
+                _mm512_storeu_ps(sum.0.as_mut_ptr(), product);
+            }
+            sum
         }
 
         #[inline(always)]
@@ -146,13 +165,18 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn gated(lanes: Lanes, gate: Lanes) -> Lanes {
-            Self::masked(lanes, Self::above(gate, Lanes::ZERO))
-        }
-
-        #[inline(always)]
         fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
-            register_tile::<Self, 14, 2>(rows, columns, product);
+            #[rustfmt::skip]
+            const TILES: [Tile; Avx512::ROWS] = [
+                tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>, tile::<7>,
+                tile::<8>, tile::<9>, tile::<10>, tile::<11>, tile::<12>, tile::<13>, tile::<14>,
+            ];
+            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+            fn tile<const ROWS: usize>(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
+                register_tile::<Avx512, ROWS, 2>(rows, columns, product);
+            }
+            // SAFETY: this runs inside `run_avx512` alone.
+            unsafe { TILES[product.len() - 1](rows, columns, product) }
         }
     }
 

@@ -72,15 +72,6 @@ impl Lanes {
         }
         self
     }
-
-    /// The lanes where `gate` is above 0; 0 elsewhere.
-    #[inline(always)]
-    pub fn gated(mut self, gate: Self) -> Self {
-        for lane in 0..WIDTH {
-            self.0[lane] = if gate.0[lane] > 0.0 { self.0[lane] } else { 0.0 };
-        }
-        self
-    }
 }
 
 /// Keeps the compiler from vectorising the surrounding loop across its iterations, where it would scatter lanes that
@@ -182,6 +173,5 @@ mod tests {
             (1 << 3) | (1 << 6) | (1 << 9) | (1 << 12) | (1 << 15)
         );
         assert_eq!(lanes.masked(lanes.above(Lanes::ZERO)), lanes.rectified());
-        assert_eq!(lanes.gated(lanes), lanes.rectified());
     }
 }

@@ -104,8 +104,6 @@ pub enum Gate<'a> {
     Open,
     /// Those whose bit is set: the layer below was rectified, and this remembers where it was above 0.
     Bits(&'a [u16]),
-    /// Those whose feature is above 0: the same, where the features themselves are kept.
-    Features(&'a [Lanes]),
     /// All, divided by these: the upper half of the gradient of L2 pooling, see [`PoolGradient`].
     Roots(&'a [Lanes]),
 }
@@ -118,6 +116,8 @@ pub struct Gradient<'a> {
     pub gate: Gate<'a>,
     /// The gradient, `[C/16][H][W]`.
     pub values: Disjoint<'a, Lanes>,
+    /// Whether it is added to what is there, the gradient of the layer's own statistics.
+    pub adds: bool,
 }
 
 impl Sink for Gradient<'_> {
@@ -138,11 +138,17 @@ impl Sink for Gradient<'_> {
                 let value = match self.gate {
                     Gate::Open => tile[y][x],
                     Gate::Bits(bits) => I::masked(tile[y][x], bits[index]),
-                    Gate::Features(features) => I::gated(tile[y][x], features[index]),
                     Gate::Roots(roots) => PoolGradient::divided_by_root(tile[y][x], roots[index]),
                 };
-                // SAFETY: this pixel's block is handed over once, and only here is it written.
-                unsafe { self.values.write(index, value) }
+                // SAFETY: this pixel's block is handed over once, and only here is it read or written.
+                unsafe {
+                    let sum = if self.adds {
+                        self.values.read(index) + value
+                    } else {
+                        value
+                    };
+                    self.values.write(index, sum);
+                }
             }
         }
     }

@@ -142,16 +142,15 @@ impl Backend for CpuBackend {
     }
 
     fn memory(&self, tiling: &Tiling) -> u64 {
-        footprint::bytes(tiling, self.workers.threads(), self.workers.instructions().rows())
+        footprint::bytes(tiling, self.workers.threads())
     }
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
         let largest = tiling.largest();
         let room = footprint::kept_weights(tiling);
-        let rows = self.workers.instructions().rows();
         // The old arena goes before the new one comes.
         self.prepared = None;
-        self.model.weights.plan(&Outline::of(tiling.plan()), rows, room);
+        self.model.weights.plan(&Outline::of(tiling.plan()), room);
         self.prepared = Some(Prepared {
             parts: tiling.parts().iter().map(Part::new).collect::<Result<_>>()?,
             arena: Arena::new(&largest),
@@ -231,7 +230,7 @@ impl Backend for CpuBackend {
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let Some(part) = prepared.went_forward else {
+        let Some(part) = prepared.went_forward.take() else {
             return Err(Error::Internal("backward without a forward pass".into()));
         };
         let (part, arena, stopwatch) = (&prepared.parts[part], &mut prepared.arena, &mut prepared.stopwatch);

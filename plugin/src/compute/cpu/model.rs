@@ -66,11 +66,11 @@ pub struct TransformedWeights {
 impl TransformedWeights {
     /// Chooses variants for a picture's layers, and keeps as many of them as `room` bytes hold. The
     /// picture's parts go by the same: so their features come out as the whole picture's do, to the bit.
-    pub fn plan(&mut self, layers: &[Outline], rows: usize, mut room: usize) {
+    pub fn plan(&mut self, layers: &[Outline], mut room: usize) {
         let mut kept = HashMap::new();
         // The topmost are the largest, and cost the most for the fewest pixels.
         for &Outline { layer, grid, .. } in layers.iter().skip(1).rev() {
-            let variant = Variant::choose(grid, layer.inputs(), layer.outputs(), rows);
+            let variant = Variant::choose(grid, layer.inputs(), layer.outputs());
             self.variants[layer.index()] = variant;
             let bytes = Weights::bytes(variant, layer.inputs(), layer.outputs());
             for direction in [Direction::Forward, Direction::Backward] {

@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::buffer::Buffer;
+use super::disjoint::Disjoint;
 use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, WIDTH};
 use super::product::COLUMNS;
@@ -114,32 +115,63 @@ impl Sums {
             sums: self,
         };
         workers.run(pieces, &task);
-        let mut second = vec![0f64; self.channels * self.channels];
-        let mut mean = vec![0f64; self.channels];
-        for (piece, total) in self.totals[..pieces].iter_mut().enumerate() {
-            let first = piece % (self.channels / BAND) * BAND;
-            let total = total.get_mut().unwrap_or_else(PoisonError::into_inner);
-            for (sum, value) in mean[first..].iter_mut().zip(&total.mean) {
-                *sum += value;
-            }
-            let rows = second[first * self.channels..].chunks_exact_mut(self.channels);
-            for (sums, values) in rows.zip(total.second.chunks_exact(self.channels)) {
-                for (sum, value) in sums[first..].iter_mut().zip(&values[first..]) {
-                    *sum += value;
+        let bands = self.channels / BAND;
+        let totals = self.totals[..pieces].iter_mut();
+        let totals: Vec<&Total> = totals
+            .map(|total| &*total.get_mut().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        // Nothing was measured where nothing has weight.
+        let scale = if weight > 0.0 { weight.recip() } else { 0.0 };
+        let mut second = vec![0f32; self.channels * self.channels];
+        let reduction = Reduction {
+            channels: self.channels,
+            totals: &totals,
+            scale,
+            second: Disjoint::new(&mut second),
+        };
+        workers.run(self.channels / WIDTH, &reduction);
+        let mean = (0..self.channels).map(|channel| {
+            let ranges = totals.iter().skip(channel / BAND).step_by(bands);
+            (ranges.map(|total| total.mean[channel % BAND]).sum::<f64>() * scale) as f32
+        });
+        let mean = mean.collect();
+        (second, mean)
+    }
+}
+
+/// Adds the ranges' totals, in order, into the whole symmetric matrix. Each piece is sixteen rows of it, and as many
+/// columns.
+struct Reduction<'a> {
+    channels: usize,
+    /// `[range][band]`.
+    totals: &'a [&'a Total],
+    scale: f64,
+    /// `[C, C]`.
+    second: Disjoint<'a, f32>,
+}
+
+impl Task for Reduction<'_> {
+    fn scratch<I: Instructions>(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, piece: usize, _: &mut [Lanes]) {
+        let channels = self.channels;
+        for row in piece * WIDTH..(piece + 1) * WIDTH {
+            let ranges = || self.totals.iter().skip(row / BAND).step_by(channels / BAND);
+            for column in row..channels {
+                let at = row % BAND * channels + column;
+                let sum: f64 = ranges().map(|total| total.second[at]).sum();
+                let value = (sum * self.scale) as f32;
+                // SAFETY: this entry and its mirror image are in this piece alone: the one that has the lesser of row
+                // and column as its row.
+                unsafe {
+                    self.second.write(row * channels + column, value);
+                    self.second.write(column * channels + row, value);
                 }
             }
         }
-        // Nothing was measured where nothing has weight.
-        let scale = if weight > 0.0 { weight.recip() } else { 0.0 };
-        let mut symmetric = vec![0f32; self.channels * self.channels];
-        for row in 0..self.channels {
-            for column in row..self.channels {
-                let value = (second[row * self.channels + column] * scale) as f32;
-                symmetric[row * self.channels + column] = value;
-                symmetric[column * self.channels + row] = value;
-            }
-        }
-        (symmetric, mean.iter().map(|sum| (sum * scale) as f32).collect())
     }
 }
 

@@ -79,12 +79,12 @@ impl Outline {
 
     /// The number of bits kept of the activations: whether each is above 0.
     pub fn positive(&self) -> usize {
-        let keeps = match (self.pooled, self.pooling) {
-            (Some(_), Pooling::Average) => true,
-            (Some(_), Pooling::Max | Pooling::L2) => false,
-            (None, _) => self.features() == 0,
-        };
-        if keeps { self.len() } else { 0 }
+        let pools_without = self.pooled.is_some() && self.pooling != Pooling::Average;
+        if self.tap.is_some() || !pools_without {
+            self.len()
+        } else {
+            0
+        }
     }
 
     /// The number of pooled values kept, for L2.
@@ -110,9 +110,15 @@ impl Outline {
         }
     }
 
-    /// Whether the gradient before its pooling must be written out, because statistics are to be added to it.
+    /// Whether the gradient before its pooling must be written out, because that of statistics is added to it.
     pub fn unpools(&self) -> bool {
         self.pooled.is_some() && self.tap.is_some()
+    }
+
+    /// Whether the gradient at this layer takes the place of its features: where they were kept to be measured, and L2
+    /// pooling does not need them for its own gradient.
+    pub fn overwrites(&self) -> bool {
+        self.tap.is_some() && self.roots() == 0
     }
 }
 
@@ -128,11 +134,12 @@ pub fn buffers(layers: &[Outline]) -> [usize; 2] {
         }
     }
     let mut buffer = top % 2;
-    uses(buffer, layers[top].len());
     for below in layers[..top].iter().rev() {
-        buffer = 1 - buffer;
-        uses(buffer, below.output_len());
-        if below.unpools() {
+        if below.unpools() || !below.overwrites() {
+            buffer = 1 - buffer;
+            uses(buffer, below.output_len());
+        }
+        if below.unpools() && !below.overwrites() {
             buffer = 1 - buffer;
             uses(buffer, below.len());
         }

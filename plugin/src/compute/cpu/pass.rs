@@ -2,10 +2,11 @@
 //!
 //! Going up, each layer's convolution reads what the layer below left (its features, its pooled map, or a buffer) and
 //! writes what [`super::arena`] has planned. Going down, "the gradient at a layer" is that with respect to its sums,
-//! before its ReLU; it lies in one of the two buffers. A convolution's backward pass turns it into the gradient at the
-//! layer below, gated by that layer's ReLU, where that layer's statistics then add theirs.
+//! before its ReLU. At a layer that was measured it takes the place of the features: first what the layer's statistics
+//! say, to which the convolution above, backward, adds its own, gated by the ReLU. Elsewhere it passes through the two
+//! buffers in turn.
 
-use super::arena::{Arena, LayerMemory};
+use super::arena::{Arena, LayerMemory, PoolMemory};
 use super::buffer::Buffer;
 use super::disjoint::Disjoint;
 use super::injection::Injection;
@@ -91,7 +92,7 @@ fn shared<T: Copy>(values: &mut [T]) -> Option<Disjoint<'_, T>> {
 }
 
 /// Brings the gradient down to the picture of a part. The factors of every style layer are set; `content` holds the
-/// factor of each content layer's difference.
+/// factor of each content layer's difference. The tapped layers' features are gone afterwards.
 pub fn backward(
     workers: &Workers,
     model: &mut Model,
@@ -101,39 +102,66 @@ pub fn backward(
     picture: &mut [f32],
     stopwatch: &mut Stopwatch,
 ) {
-    let top = arena.layers.len() - 1;
+    let Arena { layers, buffers, .. } = arena;
+    let top = layers.len() - 1;
     let mut buffer = top % 2;
-    arena.buffers[buffer][..arena.layers[top].outline.len()].fill(Lanes::ZERO);
-    inject(workers, arena, top, part, content, buffer, stopwatch);
+    // The highest is tapped, and not pooled.
+    inject(workers, &mut layers[top], part, content, &mut [], stopwatch);
     for index in (1..=top).rev() {
-        let (this, below) = (&arena.layers[index], &arena.layers[index - 1]);
+        let (lower, upper) = layers.split_at_mut(index);
+        let (below, this) = (&mut lower[index - 1], &upper[0]);
         let Outline { layer, grid, .. } = this.outline;
         let weights = model.weights.get(workers, layer, Direction::Backward);
-        let (read, written) = read_and_written(&mut arena.buffers, buffer);
+        let adds = below.outline.pooled.is_none() && below.outline.overwrites();
+        if adds {
+            inject(workers, below, part, content, &mut [], stopwatch);
+        }
+        let (read, written) = read_and_written(buffers, buffer);
         let sink = Gradient {
             grid,
-            gate: gate(below),
-            values: Disjoint::new(written),
+            gate: gate(below.pool.as_ref(), &below.positive),
+            values: Disjoint::new(if adds { &mut below.features } else { written }),
+            adds,
         };
-        match pool_gradient(this, read) {
-            // A layer that unpools was written out by the step before.
-            Some(source) if !this.outline.unpools() => convolve(workers, weights, grid, &source, &sink),
-            _ => convolve(workers, weights, grid, &Stored { grid, values: read }, &sink),
+        match &this.pool {
+            Some(pool) if !this.outline.unpools() => {
+                let spread = spread(pool, &this.positive, &this.features);
+                let source = PoolGradient {
+                    grid,
+                    pooled: read,
+                    spread,
+                };
+                convolve(workers, weights, grid, &source, &sink);
+            }
+            _ => {
+                let values = if this.outline.overwrites() {
+                    &this.features
+                } else {
+                    read
+                };
+                convolve(workers, weights, grid, &Stored { grid, values }, &sink);
+            }
         }
         stopwatch.lap(layer, Work::Backward);
-        buffer = 1 - buffer;
-        if below.outline.unpools() {
-            let (read, written) = read_and_written(&mut arena.buffers, buffer);
-            if let Some(source) = pool_gradient(below, read) {
-                let length = below.outline.len();
-                unpool(workers, &source, below.outline.grid, &mut written[..length]);
-            }
+        if !adds {
             buffer = 1 - buffer;
         }
-        inject(workers, arena, index - 1, part, content, buffer, stopwatch);
+        if below.outline.unpools() {
+            let (read, written) = read_and_written(buffers, buffer);
+            inject(workers, below, part, content, written, stopwatch);
+            unpool(workers, below, read, written);
+            if !below.outline.overwrites() {
+                buffer = 1 - buffer;
+            }
+        }
     }
-    let Outline { layer, grid, .. } = arena.layers[0].outline;
-    model.first.backward(workers, grid, &arena.buffers[buffer], picture);
+    let Outline { layer, grid, .. } = layers[0].outline;
+    let gradient = if layers[0].outline.overwrites() {
+        &layers[0].features
+    } else {
+        &buffers[buffer]
+    };
+    model.first.backward(workers, grid, gradient, picture);
     stopwatch.lap(layer, Work::Backward);
 }
 
@@ -143,44 +171,35 @@ fn read_and_written(buffers: &mut [Buffer<Lanes>; 2], read: usize) -> (&[Lanes],
 }
 
 /// What a layer's output has gone through since its sums, as far as the layer above undoes it.
-fn gate(below: &LayerMemory) -> Gate<'_> {
-    match &below.pool {
+fn gate<'a>(pool: Option<&'a PoolMemory>, positive: &'a [u16]) -> Gate<'a> {
+    match pool {
         Some(pool) if !pool.positive.is_empty() => Gate::Bits(&pool.positive),
         Some(pool) if !pool.roots.is_empty() => Gate::Roots(&pool.roots),
         Some(_) => Gate::Open,
-        None if below.positive.is_empty() => Gate::Features(&below.features),
-        None => Gate::Bits(&below.positive),
+        None => Gate::Bits(positive),
     }
 }
 
-/// The gradient at a layer, spread from its pooled map's.
-fn pool_gradient<'a>(memory: &'a LayerMemory, pooled: &'a [Lanes]) -> Option<PoolGradient<'a>> {
-    let pool = memory.pool.as_ref()?;
-    let spread = if !pool.choices.is_empty() {
+/// How a layer's pooling spreads its gradient.
+fn spread<'a>(pool: &'a PoolMemory, positive: &'a [u16], features: &'a [Lanes]) -> Spread<'a> {
+    if !pool.choices.is_empty() {
         Spread::Chosen(&pool.choices)
     } else if !pool.roots.is_empty() {
-        Spread::Proportional(&memory.features)
+        Spread::Proportional(features)
     } else {
-        Spread::Even(&memory.positive)
-    };
-    Some(PoolGradient {
-        grid: memory.outline.grid,
-        pooled,
-        spread,
-    })
+        Spread::Even(positive)
+    }
 }
 
-/// Adds what a layer's statistics say to the gradient at that layer.
+/// Writes the gradient that a layer's statistics give it, into a buffer if its features must stay.
 fn inject(
     workers: &Workers,
-    arena: &mut Arena,
-    index: usize,
+    memory: &mut LayerMemory,
     part: &Part,
     content: &[f32],
-    buffer: usize,
+    buffer: &mut [Lanes],
     stopwatch: &mut Stopwatch,
 ) {
-    let memory = &arena.layers[index];
     let Outline { layer, grid, tap, .. } = memory.outline;
     let Some(tap) = tap else { return };
     let regions = &part.regions[layer.pools()];
@@ -191,35 +210,48 @@ fn inject(
         })
     });
     let held = part.plan.content_layers.iter().position(|&held| held == layer);
+    let features = Disjoint::new(&mut memory.features);
     let injection = Injection {
         grid,
         window: tap.window,
-        features: &memory.features,
+        features,
+        positive: &memory.positive,
         moments: moments.collect(),
         content: held
             .zip(part.content.as_ref())
             .map(|(index, held)| (&held[index][..], content[index])),
     };
-    injection.add_to(workers, &mut arena.buffers[buffer][..memory.outline.len()]);
+    let gradient = if memory.outline.overwrites() {
+        features
+    } else {
+        Disjoint::new(buffer)
+    };
+    injection.write_to(workers, gradient);
     stopwatch.lap(layer, Work::Statistics);
 }
 
-/// Writes out a gradient that is otherwise made where it is read.
-fn unpool(workers: &Workers, source: &PoolGradient, grid: Grid, gradient: &mut [Lanes]) {
-    let rows = gradient.len() / grid.width;
-    workers.run(
-        rows,
-        &Unpooling {
-            source,
-            grid,
-            gradient: Disjoint::new(gradient),
-        },
-    );
+/// Adds a gradient that is otherwise made where it is read to that of the layer's statistics.
+fn unpool(workers: &Workers, memory: &mut LayerMemory, pooled: &[Lanes], buffer: &mut [Lanes]) {
+    let Outline { grid, .. } = memory.outline;
+    let Some(pool) = &memory.pool else { return };
+    let (features, gradient) = if memory.outline.overwrites() {
+        (&[][..], &mut memory.features[..])
+    } else {
+        (&memory.features[..], buffer)
+    };
+    let source = PoolGradient {
+        grid,
+        pooled,
+        spread: spread(pool, &memory.positive, features),
+    };
+    let rows = memory.outline.blocks() * grid.height;
+    let gradient = Disjoint::new(gradient);
+    workers.run(rows, &Unpooling { source, grid, gradient });
 }
 
 /// Each piece is a row of one block of channels.
 struct Unpooling<'a> {
-    source: &'a PoolGradient<'a>,
+    source: PoolGradient<'a>,
     grid: Grid,
     gradient: Disjoint<'a, Lanes>,
 }
@@ -234,8 +266,9 @@ impl Task for Unpooling<'_> {
         let (block, row) = (piece / self.grid.height, piece % self.grid.height);
         for column in 0..self.grid.width {
             let value = self.source.pixel::<I>(block, row, column);
+            let index = self.grid.index(block, row, column);
             // SAFETY: this row of this block is in this piece alone.
-            unsafe { self.gradient.write(self.grid.index(block, row, column), value) }
+            unsafe { self.gradient.write(index, self.gradient.read(index) + value) }
         }
     }
 }

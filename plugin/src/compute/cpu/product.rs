@@ -1,6 +1,6 @@
 //! Small matrix products, packed and kept in registers: where nine tenths of the time go.
 //!
-//! A product `[rows, depth] x [depth, columns]` is cut into register tiles of [`Instructions::ROWS`] rows and 32
+//! A product `[rows, depth] x [depth, columns]` is cut into register tiles of up to [`Instructions::ROWS`] rows and 32
 //! columns whose sums stay in registers over the whole depth (Goto and van de Geijn 2008, without their outer loops:
 //! the depth is at most 512, so a panel of rows and one of columns fit into the first two caches). Both operands are
 //! packed in the order in which the tile reads them:
@@ -17,6 +17,14 @@ use super::lanes::{Lanes, WIDTH};
 
 /// Columns of a product that are stored together.
 pub const COLUMNS: usize = 2 * WIDTH;
+
+/// The fewest panels of at most `most` rows that hold so many rows, and the rows of each, as even as can be: what fills
+/// up the last one is computed for nothing.
+#[inline(always)]
+pub fn panels(rows: usize, most: usize) -> (usize, usize) {
+    let panels = rows.div_ceil(most);
+    (panels, rows.div_ceil(panels.max(1)))
+}
 
 /// Where `row` of the packed left operand has the channels of `block`, for operands of `blocks` blocks of channels and
 /// panels of `rows` rows.

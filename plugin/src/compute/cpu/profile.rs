@@ -16,7 +16,7 @@ use super::first::FirstLayer;
 use super::instructions::Instructions;
 use super::lanes::Lanes;
 use super::outline::Outline;
-use super::winograd::{Weights, blocks};
+use super::winograd::Weights;
 use super::workers::{Task, Workers};
 use super::{CpuBackend, unprepared};
 use crate::Result;
@@ -74,8 +74,7 @@ pub struct Pass {
     pub direct: f64,
     /// Operations of the matrix products that were done instead.
     pub done: f64,
-    /// Bytes of feature maps, bits and transformed weights that were read or written, each map once and the weights
-    /// once for each block of tiles.
+    /// Bytes of feature maps, bits and transformed weights that were read or written, each once.
     pub bytes: f64,
 }
 
@@ -143,10 +142,9 @@ impl CpuBackend {
         }
         let (inputs, outputs) = (layer.inputs(), layer.outputs());
         let variant = self.model.weights.variant(layer);
-        let tiles = variant.multiplied_tiles(grid, self.workers.instructions().rows());
+        let tiles = variant.tiles(grid);
         let done = 2 * variant.positions() * tiles * inputs * outputs;
-        let blocks = blocks(&self.workers, variant, grid, inputs.max(outputs));
-        let weights = blocks * Weights::bytes(variant, inputs, outputs);
+        let weights = Weights::bytes(variant, inputs, outputs);
         (variant.outputs(), done as f64, weights as f64)
     }
 
@@ -183,14 +181,15 @@ fn bytes_up(below: Option<&Outline>, this: &Outline) -> f64 {
 
 /// The same on the way down.
 fn bytes_down(below: Option<&Outline>, this: &Outline) -> f64 {
-    let read = if this.unpools() {
+    let read = if this.tap.is_some() {
         this.len() * LANES
     } else {
         this.output_len() * LANES + this.choices() * size_of::<u32>() + (this.roots() + this.features()) * LANES
     };
     let written = below.map_or(picture_bytes(this), |below| {
-        let gate = if below.keeps_output() { LANES } else { BITS };
-        below.output_len() * (LANES + gate)
+        let gate = if below.roots() > 0 { LANES } else { BITS };
+        let added_to = if below.tap.is_some() { LANES } else { 0 };
+        below.output_len() * (LANES + gate + added_to)
     });
     (read + written) as f64
 }

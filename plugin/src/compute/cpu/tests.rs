@@ -324,6 +324,7 @@ fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map,
     let sink = Gradient {
         grid,
         gate: Gate::Open,
+        adds: false,
         values: Disjoint::new(&mut output),
     };
     convolve(workers, &weights, grid, &source, &sink);
@@ -402,6 +403,7 @@ fn misuse_is_refused() {
     assert!(statistics.content.is_empty(), "no content is held");
     let asked = statistics_gradient(&plan, &statistics);
     backend.backward(&asked).expect("a gradient without content");
+    assert!(backend.backward(&asked).is_err(), "the forward pass is used up");
     let transposed = canvas.narrow(2, 0, 8).expect("a part");
     assert!(backend.forward(0, &transposed).is_err(), "another size");
     let fewer = StatisticsGradient {

@@ -23,7 +23,7 @@ use super::disjoint::Disjoint;
 use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, WIDTH};
 use super::maps::{Sink, Source};
-use super::product::{COLUMNS, packed_index};
+use super::product::{COLUMNS, packed_index, panels};
 use super::transform::{F2, F4, F6, Transform};
 use super::workers::{Task, Workers};
 
@@ -42,36 +42,31 @@ impl Variant {
     /// All.
     pub const ALL: [Self; 3] = [Self::F2, Self::F4, Self::F6];
 
-    /// The cheapest for a layer of a size, where `rows` tiles are multiplied at once. F(6) rounds twice as much as F(4)
-    /// and is for layers where it saves most: where transforms weigh most, with few channels.
-    pub fn choose(grid: Grid, inputs: usize, outputs: usize, rows: usize) -> Self {
+    /// The cheapest for a layer of a size. F(6) rounds twice as much as F(4) and is for layers where it saves most: where
+    /// transforms weigh most, with few channels.
+    pub fn choose(grid: Grid, inputs: usize, outputs: usize) -> Self {
         let variants = if inputs.max(outputs) <= 128 {
             &Self::ALL[..]
         } else {
             &Self::ALL[..2]
         };
-        let cost = |variant: &&Self| variant.cost(grid, inputs, outputs, rows);
+        let cost = |variant: &&Self| variant.cost(grid, inputs, outputs);
         *variants.iter().min_by_key(cost).expect("there are variants")
     }
 
     /// The time of a convolution, in multiplications.
-    fn cost(self, grid: Grid, inputs: usize, outputs: usize, rows: usize) -> usize {
+    fn cost(self, grid: Grid, inputs: usize, outputs: usize) -> usize {
         /// What it costs to transform a number of a tile, there or back.
         const TRANSFORM: usize = 16;
         /// What it costs to fetch a transformed weight.
         const WEIGHT: usize = 40;
         let per_tile = inputs * outputs + TRANSFORM * (inputs + outputs);
-        self.positions() * (self.multiplied_tiles(grid, rows) * per_tile + WEIGHT * inputs * outputs)
+        self.positions() * (self.tiles(grid) * per_tile + WEIGHT * inputs * outputs)
     }
 
     /// The tiles that cover a map.
-    fn tiles(self, grid: Grid) -> usize {
+    pub fn tiles(self, grid: Grid) -> usize {
         grid.height.div_ceil(self.outputs()) * grid.width.div_ceil(self.outputs())
-    }
-
-    /// The same with those that fill up the last panel of so many rows, and are multiplied for nothing.
-    pub fn multiplied_tiles(self, grid: Grid, rows: usize) -> usize {
-        self.tiles(grid).next_multiple_of(rows)
     }
 
     /// The outputs on a tile's side.
@@ -206,24 +201,29 @@ struct WeightTransform<'a, F, const OUT: usize, const IN: usize> {
 
 impl<F: Transform<OUT, IN>, const OUT: usize, const IN: usize> Task for WeightTransform<'_, F, OUT, IN> {
     fn scratch<I: Instructions>(&self) -> usize {
-        0
+        2 * IN * IN * (COLUMNS + 1)
     }
 
     #[inline(always)]
-    fn run<I: Instructions>(&self, piece: usize, _: &mut [Lanes]) {
+    fn run<I: Instructions>(&self, piece: usize, scratch: &mut [Lanes]) {
         let (outputs, inputs) = self.kernels.channels();
         let panels = outputs / COLUMNS;
         let (panel, first) = (piece % panels, piece / panels * COLUMNS);
-        for input in first..first + COLUMNS {
+        // Positions are far apart in the end, at a power of two: so they are first gathered where they are not.
+        let gathered = scratch.as_chunks_mut().0;
+        for input in 0..COLUMNS {
             let output = panel * COLUMNS;
-            let low = F::weights::<I>(&self.kernels.taps(output, input));
-            let high = F::weights::<I>(&self.kernels.taps(output + WIDTH, input));
+            let low = F::weights::<I>(&self.kernels.taps(output, first + input));
+            let high = F::weights::<I>(&self.kernels.taps(output + WIDTH, first + input));
             for position in 0..IN * IN {
                 let (row, column) = (position / IN, position % IN);
-                let index = (position * panels + panel) * inputs + input;
-                // SAFETY: this panel and input are this piece's.
-                unsafe { self.values.write(index, [low[row][column], high[row][column]]) }
+                gathered[position * (COLUMNS + 1) + input] = [low[row][column], high[row][column]];
             }
+        }
+        for (position, gathered) in gathered.chunks_exact(COLUMNS + 1).enumerate() {
+            // SAFETY: this panel's inputs from `first` on are this piece's.
+            let values = unsafe { self.values.slice((position * panels + panel) * inputs + first, COLUMNS) };
+            values.copy_from_slice(&gathered[..COLUMNS]);
         }
     }
 }
@@ -246,6 +246,8 @@ fn convolve_with<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, co
     sink: &K,
 ) {
     let tiles = weights.variant.tiles(grid);
+    let columns = weights.outputs / COLUMNS;
+    let (blocks, groups) = pieces(workers.threads(), tiles, columns, weights.inputs.max(weights.outputs));
     let task = Convolution {
         _transform: transform,
         weights,
@@ -254,32 +256,29 @@ fn convolve_with<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, co
         sink,
         across: grid.width.div_ceil(OUT),
         tiles,
-        block: block_size(workers, tiles, weights.inputs.max(weights.outputs)),
+        block: tiles.div_ceil(blocks),
+        group: columns.div_ceil(groups),
     };
-    workers.run(tiles.div_ceil(task.block), &task);
+    workers.run(tiles.div_ceil(task.block) * columns.div_ceil(task.group), &task);
 }
 
-/// How many blocks a map is computed in. Each reads all weights.
-pub fn blocks(workers: &Workers, variant: Variant, grid: Grid, channels: usize) -> usize {
-    let tiles = variant.tiles(grid);
-    tiles.div_ceil(block_size(workers, tiles, channels))
-}
-
-/// Tiles in a block: whole panels, as many as the second cache holds (measured), but no more than a thread's share.
-fn block_size(workers: &Workers, tiles: usize, channels: usize) -> usize {
-    let panels_of_14 = match channels {
-        0..=64 => 1,
-        65..=128 => 2,
-        129..=256 => 4,
-        _ => 10,
+/// In how many blocks the tiles and in how many groups the panels of output channels are computed. A block has as many
+/// tiles as the second cache holds (measured), or fewer, so that all threads have as many; where there are fewer blocks
+/// than threads, these share the outputs, though each transforms the block's inputs for itself.
+fn pieces(threads: usize, tiles: usize, columns: usize, channels: usize) -> (usize, usize) {
+    const GROUPS: usize = 4;
+    let held = match channels {
+        0..=64 => 14,
+        65..=128 => 28,
+        129..=256 => 112,
+        _ => 140,
     };
-    let rows = workers.instructions().rows();
-    let held = usize::next_multiple_of(14 * panels_of_14, rows);
-    let share = tiles.div_ceil(workers.threads());
-    held.min(share.next_multiple_of(rows))
+    let blocks = tiles.div_ceil(held);
+    let groups = threads.div_ceil(blocks).min(GROUPS).min(columns);
+    (blocks.next_multiple_of(threads.div_ceil(groups)), groups)
 }
 
-/// Each piece is a block of tiles.
+/// Each piece is a block of tiles and a group of output channels.
 struct Convolution<'a, F, S, K, const OUT: usize, const IN: usize> {
     _transform: F,
     weights: &'a Weights,
@@ -289,7 +288,10 @@ struct Convolution<'a, F, S, K, const OUT: usize, const IN: usize> {
     /// Tiles in a row of tiles.
     across: usize,
     tiles: usize,
+    /// Tiles in a block.
     block: usize,
+    /// Panels of output channels in a group.
+    group: usize,
 }
 
 impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usize> Convolution<'_, F, S, K, OUT, IN> {
@@ -302,11 +304,12 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
     #[inline(always)]
     fn transform_inputs<I: Instructions>(&self, tiles: Range<usize>, stride: usize, transformed: &mut [Lanes]) {
         let blocks = self.weights.inputs / WIDTH;
+        let (_, rows) = panels(tiles.len(), I::ROWS);
         let Grid { height, width } = self.grid;
         for block in 0..blocks {
             for (row, tile) in tiles.clone().enumerate() {
                 let (y, x) = self.place(tile);
-                let packed = packed_index(I::ROWS, blocks, row, block);
+                let packed = packed_index(rows, blocks, row, block);
                 let write = |position: usize, value| transformed[position * stride + packed] = value;
                 // A tile's inputs begin one row above and one column left of its outputs, and are 0 outside the map.
                 if y > 0 && x > 0 && y + IN <= height + 1 && x + IN <= width + 1 {
@@ -327,18 +330,26 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
         }
     }
 
+    /// Multiplies the tiles' transformed inputs with the weights of some panels of output channels.
     #[inline(always)]
-    fn multiply<I: Instructions>(&self, rows: usize, transformed: &[Lanes], products: &mut [[Lanes; 2]]) {
+    fn multiply<I: Instructions>(
+        &self,
+        tiles: usize,
+        columns: Range<usize>,
+        transformed: &[Lanes],
+        products: &mut [[Lanes; 2]],
+    ) {
         let depth = self.weights.inputs;
-        let panels = self.weights.outputs / COLUMNS;
+        let (row_panels, rows) = panels(tiles, I::ROWS);
         let positions = transformed
-            .chunks_exact(rows * depth / WIDTH + 1)
-            .zip(products.chunks_exact_mut(rows * panels + 1))
-            .zip(self.weights.values.chunks_exact(panels * depth));
+            .chunks_exact(row_panels * rows * depth / WIDTH + 1)
+            .zip(products.chunks_exact_mut(row_panels * rows * columns.len() + 1))
+            .zip(self.weights.values.chunks_exact(self.weights.outputs / COLUMNS * depth));
         for ((transformed, products), weights) in positions {
-            for (columns, products) in weights.chunks_exact(depth).zip(products.chunks_exact_mut(rows)) {
-                let row_panels = transformed.chunks_exact(I::ROWS * depth / WIDTH);
-                for (rows, product) in row_panels.zip(products.chunks_exact_mut(I::ROWS)) {
+            let weights = weights[columns.start * depth..columns.end * depth].chunks_exact(depth);
+            for (columns, products) in weights.zip(products.chunks_exact_mut(row_panels * rows)) {
+                let row_panels = transformed.chunks_exact(rows * depth / WIDTH);
+                for (rows, product) in row_panels.zip(products.chunks_exact_mut(rows)) {
                     I::multiply(rows, columns, product);
                 }
             }
@@ -346,38 +357,52 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
     }
 
     #[inline(always)]
-    fn transform_outputs<I: Instructions>(&self, tiles: Range<usize>, rows: usize, products: &[[Lanes; 2]]) {
-        let panels = self.weights.outputs / COLUMNS;
-        let stride = rows * panels + 1;
-        for block in 0..2 * panels {
+    fn transform_outputs<I: Instructions>(&self, tiles: Range<usize>, columns: Range<usize>, products: &[[Lanes; 2]]) {
+        let (row_panels, rows) = panels(tiles.len(), I::ROWS);
+        let rows = row_panels * rows;
+        let stride = rows * columns.len() + 1;
+        for block in 0..2 * columns.len() {
             for (row, tile) in tiles.clone().enumerate() {
                 let read = |position: usize| products[position * stride + block / 2 * rows + row][block % 2];
                 let (y, x) = self.place(tile);
-                // SAFETY: tiles do not overlap, and this tile is in this piece alone.
+                let block = 2 * columns.start + block;
+                // SAFETY: tiles do not overlap, and this tile's block of channels is in this piece alone.
                 unsafe { self.sink.put::<I, OUT>(block, y, x, &F::output_tile::<I>(read)) }
             }
         }
     }
 }
 
+/// Panels of output channels that are multiplied before they are transformed back: their products stay in the cache.
+const TOGETHER: usize = 4;
+
 impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usize> Task
     for Convolution<'_, F, S, K, OUT, IN>
 {
     fn scratch<I: Instructions>(&self) -> usize {
-        IN * IN * ((self.weights.inputs + self.weights.outputs) / WIDTH * self.block + 3)
+        let (row_panels, rows) = panels(self.block, I::ROWS);
+        let channels = self.weights.inputs + TOGETHER.min(self.group) * COLUMNS;
+        IN * IN * (channels / WIDTH * row_panels * rows + 3)
     }
 
     #[inline(always)]
     fn run<I: Instructions>(&self, piece: usize, scratch: &mut [Lanes]) {
-        let first = piece * self.block;
+        let blocks = self.tiles.div_ceil(self.block);
+        let first = piece % blocks * self.block;
         let tiles = first..self.tiles.min(first + self.block);
-        let rows = tiles.len().next_multiple_of(I::ROWS);
+        let (row_panels, rows) = panels(tiles.len(), I::ROWS);
+        let rows = row_panels * rows;
         let stride = rows * self.weights.inputs / WIDTH + 1;
         let (transformed, products) = scratch.split_at_mut(IN * IN * stride);
-        let products = products.as_chunks_mut().0;
-        let products = &mut products[..IN * IN * (rows * self.weights.outputs / COLUMNS + 1)];
         self.transform_inputs::<I>(tiles.clone(), stride, transformed);
-        self.multiply::<I>(rows, transformed, products);
-        self.transform_outputs::<I>(tiles, rows, products);
+        let first = piece / blocks * self.group;
+        let end = (first + self.group).min(self.weights.outputs / COLUMNS);
+        for first in (first..end).step_by(TOGETHER) {
+            let columns = first..end.min(first + TOGETHER);
+            let products = products.as_chunks_mut().0;
+            let products = &mut products[..IN * IN * (rows * columns.len() + 1)];
+            self.multiply::<I>(tiles.len(), columns.clone(), transformed, products);
+            self.transform_outputs::<I>(tiles.clone(), columns, products);
+        }
     }
 }
