@@ -2,17 +2,18 @@
 //! --bench large [-- WIDTHxHEIGHT] [--steps=N] [ID=VALUE...]`.
 //!
 //! Where nothing is said, that is 6000 x 4000 pixels in one level under a memory limit of 4 GB, and 3 steps, some six
-//! minutes on two cores. The canvas is drawn here, waves and grain, and so is a style of 1024 x 768. A line for each step
+//! minutes on two cores. The samples are stretched to the canvas, and to a style of 1024 x 768. A line for each step
 //! says how long it took and the most memory so far (Linux alone tells), and the last line what to compare: seconds per
 //! step and megapixel, from the second step on. It fails where the process took more than `memory_limit` allows.
 
 use std::env;
 use std::time::Instant;
 
+use image::imageops::FilterType;
 use pentimento_host::{Callbacks, Flow};
-use pentimento_tests::Pixels;
 use pentimento_tests::process::memory;
 use pentimento_tests::render::{job, render_into};
+use pentimento_tests::{Pixels, repository};
 
 fn main() {
     let (mut width, mut height, mut steps) = (6000, 4000, 3);
@@ -38,7 +39,8 @@ fn main() {
     let limit: f64 = limit.expect("it was set").1.parse().expect("a number");
     let peak = || memory("VmHWM:").unwrap_or(0.0) / 1e6;
 
-    let (content, style) = (draw(width, height, 1), draw(1024, 768, 2));
+    let content = stretched("chelsea.png", width, height);
+    let style = stretched("painting.png", 1024, 768);
     let mut output = content.clone();
     let mut taken = Vec::new();
     let mut begun = Instant::now();
@@ -84,20 +86,10 @@ fn main() {
     assert!(limit == 0.0 || peak() <= limit * 1e3, "the limit was broken");
 }
 
-/// Waves of several lengths, with some grain on them.
-fn draw(width: u32, height: u32, seed: u32) -> Pixels {
-    let mut bytes = Vec::with_capacity(3 * width as usize * height as usize);
-    let mut grain = seed;
-    for row in 0..height {
-        for column in 0..width {
-            let (x, y) = (column as f32 / 41.0, row as f32 / 29.0);
-            let wave = (x + seed as f32).sin() * (y - x / 7.0).cos() + (0.13 * x * (0.1 * y).sin()).sin();
-            for channel in 0..3 {
-                grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let value = 128.0 + 50.0 * wave * (1.0 - 0.3 * channel as f32) + (grain >> 28) as f32;
-                bytes.push(value as u8);
-            }
-        }
-    }
-    Pixels::rgb(width, height, bytes)
+/// A sample picture, stretched.
+fn stretched(name: &str, width: u32, height: u32) -> Pixels {
+    let path = repository().join("examples/pictures").join(name);
+    let picture = image::open(path).expect("the sample is there");
+    let picture = picture.resize_exact(width, height, FilterType::CatmullRom).into_rgb8();
+    Pixels::rgb(width, height, picture.into_raw())
 }

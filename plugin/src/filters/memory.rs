@@ -13,8 +13,8 @@ const STEP: usize = 64;
 /// pair is made, it is in place of one that is forgotten.
 const LBFGS: u64 = 4;
 /// The pictures that Adam holds at the end of a step: candle-nn's variable and its moments (3), the picture, the best, the
-/// average, the gradient, and what candle-nn makes of them (8).
-const ADAM: u64 = 15;
+/// average, the gradient, and what candle-nn makes of them, all of which its tape keeps until the variables are set (14).
+const ADAM: u64 = 21;
 /// What Adam holds between steps.
 const ADAM_RESTING: u64 = 6;
 /// The bytes of a picture's pixel: three samples of f32.
