@@ -222,18 +222,22 @@ impl Task for Writing<'_> {
                 let mut row = 0;
                 for (start, length) in runs(grid, window, pixels.clone()) {
                     let first = block * grid.pixels() + start;
-                    for index in first..first + length {
-                        let mut sum = sums[row][half] + everywhere[half];
-                        if let Some((content, factor)) = content {
-                            let held = content[block * total + pixels.start + row];
-                            // SAFETY: this pixel is in this piece alone.
-                            let feature = unsafe { features.read(index) };
-                            sum = I::multiply_add(factor, feature - held, sum);
+                    let sums = &mut sums[row..row + length];
+                    if let Some((content, factor)) = content {
+                        let held = &content[block * total + pixels.start + row..][..length];
+                        // SAFETY: these pixels are in this piece alone, and not written before this loop is over.
+                        let features = unsafe { &*features.slice(first, length) };
+                        for ((sum, feature), held) in sums.iter_mut().zip(features).zip(held) {
+                            sum[half] = I::multiply_add(factor, *feature - *held, sum[half]);
                         }
-                        // SAFETY: as above.
-                        unsafe { self.gradient.write(index, I::masked(sum, positive[index])) }
-                        row += 1;
                     }
+                    // SAFETY: these pixels are in this piece alone.
+                    let gradient = unsafe { self.gradient.slice(first, length) };
+                    let positive = &positive[first..first + length];
+                    for ((gradient, sum), bits) in gradient.iter_mut().zip(&*sums).zip(positive) {
+                        *gradient = I::masked(sum[half] + everywhere[half], *bits);
+                    }
+                    row += length;
                 }
             }
         }
