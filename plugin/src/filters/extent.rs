@@ -113,10 +113,7 @@ impl Extent<'_> {
             looking = looking.max(self.least_look(backend, self.style_seen(style, level))?);
         }
         while let Some(means) = Means::within(backend, &task, longest, room)? {
-            let resting = match before {
-                Some((level, before)) => self.resting(level.size(), before.history, means.history.pairs),
-                None => self.resting(size, Capacity::of(0), 0),
-            };
+            let resting = self.resting_before(size, before, &means);
             let style_room = room.map(|room| room.saturating_sub(resting));
             if style_room.is_none_or(|room| looking <= room) {
                 return Ok(Means { style_room, ..means });
@@ -190,10 +187,7 @@ impl Extent<'_> {
         let mut before: Option<&(Level, Means)> = None;
         for planned in levels {
             let (level, means) = planned;
-            let resting = match before.replace(planned) {
-                Some((level, before)) => self.resting(level.size(), before.history, means.history.pairs),
-                None => self.resting(level.size(), Capacity::of(0), 0),
-            };
+            let resting = self.resting_before(level.size(), before.replace(planned), means);
             for &style in &self.styles {
                 let style = self.style_seen(style, level);
                 let tiling = self.look(backend, style, means.style_room)?;
@@ -219,6 +213,14 @@ impl Extent<'_> {
                 true => self.content.pixels() * memory::PIXEL,
                 false => 0,
             },
+        }
+    }
+
+    /// What rests while the styles are looked at for a level: the optimiser of the level before or, at the first, the start.
+    fn resting_before(&self, size: Size, before: Option<&(Level, Means)>, means: &Means) -> u64 {
+        match before {
+            Some((level, before)) => self.resting(level.size(), before.history, means.history.pairs),
+            None => self.resting(size, Capacity::of(0), 0),
         }
     }
 
