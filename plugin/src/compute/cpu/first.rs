@@ -1,9 +1,9 @@
 //! conv1_1, from the picture and back to it.
 //!
-//! With three input channels Winograd has nothing to save. Instead each pixel's 3 x 3 neighbourhood, 27 numbers, is laid
-//! out as one row of a matrix product (padded to 32). Backward, each pixel's 64 gradients are multiplied by the
-//! transposed matrix into what they give to each of the 27 neighbours, and every pixel of the picture collects its
-//! nine shares.
+//! With three input channels Winograd has nothing to save: the sums are made directly. Forward, a register tile of
+//! neighbouring pixels collects its 27 products from the picture as it lies, one value at a time. Backward, each pixel's
+//! 64 gradients are multiplied by the transposed matrix into what they give to each of the 27 neighbours (padded to 32),
+//! and every pixel of the picture collects its nine shares.
 //!
 //! The picture crosses the seam as RGB from 0 to 1; the network wants `(255 picture - mean) / deviation`, with its
 //! channels in its own order, and the zeros around the map are zeros of that space.
@@ -24,8 +24,14 @@ const TAPS: usize = 9 * CHANNELS;
 const DEPTH: usize = COLUMNS;
 /// Output channels of conv1_1.
 const FEATURES: usize = 64;
+/// Pixels of a forward tile, whose sums with 32 features stay in 32 wide registers.
+const TILE: usize = 14;
+/// The same where registers are fewer or narrower, with sixteen features.
+const NARROW_TILE: usize = 6;
 /// Picture rows in a piece of the backward pass.
-const BAND: usize = 16;
+const BAND: usize = 32;
+/// Rows of the gradient that reach a row of the picture.
+const REACH: usize = 3;
 
 /// conv1_1's weights as the matrices of its two products, and the network's input space.
 pub struct FirstLayer {
@@ -35,8 +41,8 @@ pub struct FirstLayer {
 }
 
 impl FirstLayer {
-    /// Multiplications for a pixel in either direction, those with what is padded included.
-    pub const MULTIPLICATIONS: usize = DEPTH * FEATURES;
+    /// Multiplications for a pixel in either direction, those with what is padded left out.
+    pub const MULTIPLICATIONS: usize = TAPS * FEATURES;
 
     /// Packs the weights `[64, 3, 3, 3]`.
     pub fn new(convolution: &Convolution, normalisation: Normalisation) -> Self {
@@ -44,11 +50,9 @@ impl FirstLayer {
             let (tap, channel) = (tap / CHANNELS, tap % CHANNELS);
             convolution.weight[(feature * CHANNELS + channel) * 9 + tap]
         };
-        let mut forward = vec![[Lanes::ZERO; 2]; packed_columns(DEPTH, FEATURES)];
-        let mut backward = vec![[Lanes::ZERO; 2]; packed_columns(FEATURES, DEPTH)];
-        pack_columns(DEPTH, FEATURES, &mut forward, |tap, feature| {
-            if tap < TAPS { weight(tap, feature) } else { 0.0 }
-        });
+        let mut forward = vec![[Lanes::ZERO; 2]; packed_columns(TAPS, FEATURES)];
+        let mut backward = vec![[Lanes::ZERO; 2]; packed_columns(FEATURES, TAPS)];
+        pack_columns(TAPS, FEATURES, &mut forward, weight);
         pack_columns(FEATURES, TAPS, &mut backward, |feature, tap| weight(tap, feature));
         Self {
             forward,
@@ -57,9 +61,10 @@ impl FirstLayer {
         }
     }
 
-    /// The number of values in the network's view of a picture: with a border of one pixel.
+    /// The number of values in the network's view of a picture: with a border of one pixel, and as many more as the
+    /// last tile may read beyond it.
     pub fn input_len(grid: Grid) -> usize {
-        CHANNELS * (grid.height + 2) * (grid.width + 2)
+        CHANNELS * (grid.height + 2) * (grid.width + 2) + TILE - 1
     }
 
     /// Brings a picture `[3][H][W]` into the network's space, inside a border of 0.
@@ -70,7 +75,8 @@ impl FirstLayer {
             deviation,
         } = self.normalisation;
         let stride = grid.width + 2;
-        for (channel, plane) in input.chunks_exact_mut((grid.height + 2) * stride).enumerate() {
+        let planes = input.chunks_exact_mut((grid.height + 2) * stride);
+        for (channel, plane) in planes.take(CHANNELS).enumerate() {
             let (above, below) = (0..stride, (grid.height + 1) * stride..plane.len());
             plane[above].fill(0.0);
             plane[below].fill(0.0);
@@ -117,36 +123,68 @@ struct Forward<'a, K> {
     sink: &'a K,
 }
 
+impl<K: Sink> Forward<'_, K> {
+    /// The sums of up to `PIXELS` neighbours, `VECTORS` times sixteen features at a time. Pixels beyond the row are
+    /// computed of whatever follows it, and dropped.
+    #[inline(always)]
+    fn tile<I: Instructions, const PIXELS: usize, const VECTORS: usize>(
+        &self,
+        row: usize,
+        first: usize,
+        product: &mut [Lanes],
+    ) {
+        let stride = self.grid.width + 2;
+        let plane = (self.grid.height + 2) * stride;
+        let product = product.as_chunks_mut::<VECTORS>().0;
+        let count = PIXELS.min(self.grid.width - first);
+        for (panel, columns) in self.layer.forward.chunks_exact(DEPTH).enumerate() {
+            for half in (0..2).step_by(VECTORS) {
+                let mut sums = [[Lanes::ZERO; VECTORS]; PIXELS];
+                for at in 0..9 {
+                    for channel in 0..CHANNELS {
+                        let values = &self.input[channel * plane + (row + at / 3) * stride + first + at % 3..];
+                        let values = values
+                            .first_chunk::<PIXELS>()
+                            .expect("the input ends with a tile's length");
+                        let weights = &columns[at * CHANNELS + channel];
+                        for pixel in 0..PIXELS {
+                            for vector in 0..VECTORS {
+                                sums[pixel][vector] =
+                                    I::multiply_add(values[pixel], weights[half + vector], sums[pixel][vector]);
+                            }
+                        }
+                    }
+                }
+                product[..PIXELS].copy_from_slice(&sums);
+                for (pixel, sums) in product.iter().take(count).enumerate() {
+                    for (vector, sum) in sums.iter().enumerate() {
+                        // SAFETY: this row's pixels are in this piece alone.
+                        unsafe {
+                            let block = 2 * panel + half + vector;
+                            self.sink.put::<I, 1>(block, row, first + pixel, &[[*sum]]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl<K: Sink> Task for Forward<'_, K> {
     fn scratch<I: Instructions>(&self) -> usize {
-        I::ROWS * (DEPTH + COLUMNS) / WIDTH
+        TILE * COLUMNS / WIDTH
     }
 
     #[inline(always)]
     fn run<I: Instructions>(&self, row: usize, scratch: &mut [Lanes]) {
-        let stride = self.grid.width + 2;
-        let plane = (self.grid.height + 2) * stride;
-        let (neighbourhoods, product) = scratch.split_at_mut(I::ROWS * DEPTH / WIDTH);
-        let product = product.as_chunks_mut().0;
-        neighbourhoods.fill(Lanes::ZERO);
-        for first in (0..self.grid.width).step_by(I::ROWS) {
-            let count = I::ROWS.min(self.grid.width - first);
-            for tap in 0..TAPS {
-                let (at, channel) = (tap / CHANNELS, tap % CHANNELS);
-                let values = &self.input[channel * plane + (row + at / 3) * stride + first + at % 3..][..count];
-                let neighbourhoods = &mut neighbourhoods[tap / WIDTH * I::ROWS..][..count];
-                for (lanes, value) in neighbourhoods.iter_mut().zip(values) {
-                    lanes.0[tap % WIDTH] = *value;
-                }
+        let width = self.grid.width;
+        if I::WIDE {
+            for first in (0..width).step_by(TILE) {
+                self.tile::<I, TILE, 2>(row, first, scratch);
             }
-            for (panel, columns) in self.layer.forward.chunks_exact(DEPTH).enumerate() {
-                I::multiply(neighbourhoods, columns, product);
-                for (pixel, sums) in product.iter().take(count).enumerate() {
-                    for (half, sum) in sums.iter().enumerate() {
-                        // SAFETY: this row's pixels are in this piece alone.
-                        unsafe { self.sink.put::<I, 1>(2 * panel + half, row, first + pixel, &[[*sum]]) }
-                    }
-                }
+        } else {
+            for first in (0..width).step_by(NARROW_TILE) {
+                self.tile::<I, NARROW_TILE, 1>(row, first, scratch);
             }
         }
     }
@@ -161,15 +199,24 @@ struct Backward<'a> {
 }
 
 impl Backward<'_> {
-    /// The shares that a row of pixels gives to its neighbours, `[W][32]`, for a row of the gradient.
+    /// Shares of a row in the scratch: a border of one pixel on the left, whole panels, and one more pixel.
+    fn stride<I: Instructions>(&self) -> usize {
+        self.grid.width.next_multiple_of(I::ROWS) + 2
+    }
+
+    /// What a row of the gradient gives to its neighbours, `[1 + W + 1][32]`: beyond the map, and for rows that are
+    /// beyond it, 0.
     #[inline(always)]
     fn shares<I: Instructions>(&self, row: usize, packed: &mut [Lanes], shares: &mut [[Lanes; 2]]) {
+        let Grid { height, width } = self.grid;
+        if row >= height {
+            shares.fill([Lanes::ZERO; 2]);
+            return;
+        }
         let blocks = FEATURES / WIDTH;
-        for (first, shares) in (0..self.grid.width)
-            .step_by(I::ROWS)
-            .zip(shares.chunks_exact_mut(I::ROWS))
-        {
-            let count = I::ROWS.min(self.grid.width - first);
+        let pixels = (0..width).step_by(I::ROWS);
+        for (first, shares) in pixels.zip(shares[1..].chunks_exact_mut(I::ROWS)) {
+            let count = I::ROWS.min(width - first);
             for block in 0..blocks {
                 let start = self.grid.index(block, row, first);
                 packed[packed_index(I::ROWS, blocks, 0, block)..][..count]
@@ -177,13 +224,14 @@ impl Backward<'_> {
             }
             I::multiply(packed, &self.layer.backward, shares);
         }
+        shares[0] = [Lanes::ZERO; 2];
+        shares[1 + width] = [Lanes::ZERO; 2];
     }
 }
 
 impl Task for Backward<'_> {
     fn scratch<I: Instructions>(&self) -> usize {
-        let row = self.grid.width.next_multiple_of(I::ROWS) * COLUMNS / WIDTH;
-        I::ROWS * FEATURES / WIDTH + (BAND + 2) * row
+        I::ROWS * FEATURES / WIDTH + REACH * self.stride::<I>() * COLUMNS / WIDTH
     }
 
     #[inline(always)]
@@ -194,29 +242,28 @@ impl Task for Backward<'_> {
         } = self.layer.normalisation;
         let (packed, shares) = scratch.split_at_mut(I::ROWS * FEATURES / WIDTH);
         let shares = shares.as_chunks_mut().0;
-        let stride = width.next_multiple_of(I::ROWS);
-        // Rows `above .. below` of the gradient reach this band; row `above` comes first in the scratch.
+        let stride = self.stride::<I>();
+        // Each row's shares take the place of those that nothing needs any more. The one above the first is row -1.
+        let place = |row: usize| row.wrapping_add(1) % REACH * stride;
         let band = piece * BAND..height.min((piece + 1) * BAND);
-        let above = band.start.saturating_sub(1);
-        let below = height.min(band.end + 1);
-        for (row, shares) in (above..below).zip(shares.chunks_exact_mut(stride)) {
-            self.shares::<I>(row, packed, shares);
+        for row in [band.start.wrapping_sub(1), band.start] {
+            self.shares::<I>(row, packed, &mut shares[place(row)..][..stride]);
         }
         for row in band {
+            self.shares::<I>(row + 1, packed, &mut shares[place(row + 1)..][..stride]);
+            // A tap reaches up from the row below first.
+            let rows: [&[[Lanes; 2]]; REACH] =
+                std::array::from_fn(|up| &shares[place((row + 1).wrapping_sub(up))..][..width + 2]);
             for column in 0..width {
-                let mut sums = [0.0f32; CHANNELS];
+                // Four at once, of which the last is nothing.
+                let mut sums = [0f32; CHANNELS + 1];
                 for tap in 0..9 {
-                    // The neighbour that reaches here by this tap; beyond the border there is none.
-                    let (y, x) = ((row + 1).wrapping_sub(tap / 3), (column + 1).wrapping_sub(tap % 3));
-                    if (above..below).contains(&y) && x < width {
-                        let shares = &shares[(y - above) * stride + x];
-                        for (channel, sum) in sums.iter_mut().enumerate() {
-                            let index = tap * CHANNELS + channel;
-                            *sum += shares[index / WIDTH].0[index % WIDTH];
-                        }
+                    let shares: &[f32; COLUMNS] = bytemuck::cast_ref(&rows[tap / 3][column + 2 - tap % 3]);
+                    for (sum, share) in sums.iter_mut().zip(&shares[tap * CHANNELS..]) {
+                        *sum += share;
                     }
                 }
-                for (channel, sum) in sums.iter().enumerate() {
+                for (channel, sum) in sums.iter().take(CHANNELS).enumerate() {
                     let index = channels[channel] * height * width + row * width + column;
                     // SAFETY: this row of the picture is in this piece alone.
                     unsafe { self.picture.write(index, sum * (255.0 / deviation[channel])) }
