@@ -29,6 +29,8 @@
 mod arena;
 mod buffer;
 mod content;
+#[cfg(test)]
+pub(in crate::compute) mod decisions;
 mod disjoint;
 mod first;
 mod footprint;

@@ -1,5 +1,6 @@
 //! The same network in f64 and in the plainest loops: what the kernels are held against.
 
+use super::decisions::Decisions;
 use crate::compute::{Plan, Pooling};
 use crate::network::{Convolution, Layer, Network, Normalisation};
 
@@ -106,6 +107,15 @@ fn add_shifted(from: &Map, source: usize, to: &mut Map, target: usize, (dy, dx):
     }
 }
 
+/// The members of each window of `map`.
+pub fn windows(map: &Map) -> impl Iterator<Item = [usize; 4]> {
+    let (rows, columns) = (map.height / 2, map.width / 2);
+    (0..map.channels * rows * columns).map(move |index| {
+        let (channel, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
+        window(map, channel, row, column)
+    })
+}
+
 /// The members of a window of `map` in reading order.
 fn window(map: &Map, channel: usize, row: usize, column: usize) -> [usize; 4] {
     [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(y, x)| map.index(channel, 2 * row + y, 2 * column + x))
@@ -133,8 +143,8 @@ fn scale() -> f64 {
     f64::from(Pooling::L2_SCALE)
 }
 
-/// The gradient with respect to `map` from that with respect to its pooled map.
-pub fn unpool(map: &Map, pooled: &Map, gradient: &Map, pooling: Pooling) -> Map {
+/// The gradient with respect to `map` from that with respect to its pooled map, where these were the maxima.
+fn unpool(map: &Map, pooled: &Map, gradient: &Map, pooling: Pooling, winners: &[u8]) -> Map {
     let mut spread = Map::zero(map.channels, map.height, map.width);
     for channel in 0..map.channels {
         for row in 0..pooled.height {
@@ -143,10 +153,7 @@ pub fn unpool(map: &Map, pooled: &Map, gradient: &Map, pooling: Pooling) -> Map 
                 let (value, gradient) = (pooled.values[index], gradient.values[index]);
                 let members = window(map, channel, row, column);
                 match pooling {
-                    Pooling::Max => {
-                        let winner = members.into_iter().find(|&member| map.values[member] == value);
-                        spread.values[winner.expect("the maximum is a member")] = gradient;
-                    }
+                    Pooling::Max => spread.values[members[usize::from(winners[index])]] = gradient,
                     Pooling::Average => members
                         .into_iter()
                         .for_each(|member| spread.values[member] = gradient / 4.0),
@@ -169,6 +176,28 @@ pub fn unpool(map: &Map, pooled: &Map, gradient: &Map, pooling: Pooling) -> Map 
 /// sum misses 0 at a ReLU, or the second of a window its maximum, relative to the size of the layer's sums. Where it is
 /// closer than float32 can tell, so is what the gradient should be. (For L2 pooling, see [`smallest_root`].)
 pub fn features(network: &Network, plan: &Plan, picture: &[f64]) -> (Vec<Map>, f64) {
+    let sums = sums(network, plan, picture);
+    let maps: Vec<Map> = sums.iter().map(rectified).collect();
+    let mut margin = f64::INFINITY;
+    for (index, (sums, map)) in sums.iter().zip(&maps).enumerate() {
+        let smallest = sums
+            .values
+            .iter()
+            .fold(f64::INFINITY, |least, sum| least.min(sum.abs()));
+        margin = margin.min(smallest / root_mean_square(sums));
+        if is_pooled(plan, index) {
+            margin = margin.min(match plan.pooling {
+                Pooling::Max => closest_maximum(map),
+                Pooling::Average => f64::INFINITY,
+                Pooling::L2 => 1e-4 * smallest_root(map),
+            });
+        }
+    }
+    (maps, margin)
+}
+
+/// Sums of every layer up to the highest that a plan taps: its features before they are rectified.
+pub fn sums(network: &Network, plan: &Plan, picture: &[f64]) -> Vec<Map> {
     let normalisation = network.normalisation;
     let mut input = Map::zero(3, plan.height, plan.width);
     let pixels = plan.height * plan.width;
@@ -179,22 +208,13 @@ pub fn features(network: &Network, plan: &Plan, picture: &[f64]) -> (Vec<Map>, f
                 (sample * 255.0 - f64::from(normalisation.mean[channel])) / f64::from(normalisation.deviation[channel]);
         }
     }
-    let mut maps: Vec<Map> = Vec::new();
-    let mut margin = f64::INFINITY;
+    let mut layers: Vec<Map> = Vec::new();
     for layer in &Layer::ALL[..=top(plan).index()] {
-        if let Some(below) = maps.last() {
+        if let Some(below) = layers.last() {
+            input = rectified(below);
             if layer.follows_pool() {
-                margin = margin.min(match plan.pooling {
-                    Pooling::Max => closest_maximum(below),
-                    Pooling::Average => f64::INFINITY,
-                    Pooling::L2 => 1e-4 * smallest_root(below),
-                });
+                input = pool(&input, plan.pooling);
             }
-            input = if layer.follows_pool() {
-                pool(below, plan.pooling)
-            } else {
-                below.clone()
-            };
         }
         let convolution = &network.convolutions[layer.index()];
         let mut map = convolve(&input, &convolution.weight, layer.outputs());
@@ -204,17 +224,17 @@ pub fn features(network: &Network, plan: &Plan, picture: &[f64]) -> (Vec<Map>, f
                 *value += f64::from(*bias);
             }
         }
-        let size = root_mean_square(&map);
-        for value in &mut map.values {
-            margin = margin.min(value.abs() / size);
-            *value = value.max(0.0);
-        }
-        maps.push(map);
+        layers.push(map);
     }
-    (maps, margin)
+    layers
 }
 
-fn root_mean_square(map: &Map) -> f64 {
+pub fn rectified(sums: &Map) -> Map {
+    let values = sums.values.iter().map(|sum| sum.max(0.0)).collect();
+    Map { values, ..*sums }
+}
+
+pub fn root_mean_square(map: &Map) -> f64 {
     (map.values.iter().map(|value| value * value).sum::<f64>() / map.values.len() as f64).sqrt()
 }
 
@@ -235,14 +255,12 @@ fn smallest_root(map: &Map) -> f64 {
     contested.map(root).fold(f64::INFINITY, f64::min) / root_mean_square(map)
 }
 
-/// The members of each window, ascending.
+/// The values of each window, ascending.
 fn sorted_windows(map: &Map) -> impl Iterator<Item = [f64; 4]> {
-    let (rows, columns) = (map.height / 2, map.width / 2);
-    (0..map.channels * rows * columns).map(move |index| {
-        let (channel, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
-        let mut members = window(map, channel, row, column).map(|index| map.values[index]);
-        members.sort_by(f64::total_cmp);
-        members
+    windows(map).map(|members| {
+        let mut values = members.map(|index| map.values[index]);
+        values.sort_by(f64::total_cmp);
+        values
     })
 }
 
@@ -254,6 +272,11 @@ fn top(plan: &Plan) -> Layer {
         .chain(&plan.content_layers)
         .max()
         .expect("the plan taps a layer")
+}
+
+/// Whether a pooling follows that the plan goes through.
+pub fn is_pooled(plan: &Plan, index: usize) -> bool {
+    index < top(plan).index() && Layer::ALL[index + 1].follows_pool()
 }
 
 /// A region's weights on a layer's grid, 0 outside the plan's window.
@@ -291,8 +314,15 @@ pub fn moments(map: &Map, weights: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
     (second.collect(), mean.collect(), total)
 }
 
-/// The gradient with respect to the picture from the gradients with respect to the features of each layer.
-pub fn gradient(network: &Network, plan: &Plan, maps: &[Map], at_features: &[Option<Map>]) -> Vec<f64> {
+/// The gradient with respect to the picture from the gradients with respect to the features of each layer, by what was
+/// decided of these.
+pub fn gradient(
+    network: &Network,
+    plan: &Plan,
+    maps: &[Map],
+    decided: &[Decisions],
+    at_features: &[Option<Map>],
+) -> Vec<f64> {
     let mut flowing: Option<Map> = None;
     for layer in Layer::ALL[..=top(plan).index()].iter().rev() {
         let map = &maps[layer.index()];
@@ -304,14 +334,15 @@ pub fn gradient(network: &Network, plan: &Plan, maps: &[Map], at_features: &[Opt
                 *gradient += added;
             }
         }
-        for (gradient, value) in gradient.values.iter_mut().zip(&map.values) {
-            *gradient = if *value > 0.0 { *gradient } else { 0.0 };
+        for (gradient, passes) in gradient.values.iter_mut().zip(&decided[layer.index()].passes) {
+            *gradient = if *passes { *gradient } else { 0.0 };
         }
         let kernels = &network.convolutions[layer.index()].weight;
         let below = convolve_transposed(&gradient, kernels, layer.inputs());
         flowing = Some(if layer.follows_pool() {
             let map = &maps[layer.index() - 1];
-            unpool(map, &pool(map, plan.pooling), &below, plan.pooling)
+            let winners = &decided[layer.index() - 1].winners;
+            unpool(map, &pool(map, plan.pooling), &below, plan.pooling, winners)
         } else {
             below
         });

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use candle_core::{Device, Tensor};
 
+use super::decisions::Decisions;
 use super::disjoint::Disjoint;
 use super::lanes::{Grid, Lanes, WIDTH};
 use super::maps::{Gate, Gradient, Stored};
@@ -41,7 +42,7 @@ pub(in crate::compute) fn picture(plan: &Plan, seed: u64) -> Vec<f32> {
     samples.collect()
 }
 
-fn exact(samples: &[f32]) -> Vec<f64> {
+pub(super) fn exact(samples: &[f32]) -> Vec<f64> {
     samples.iter().copied().map(f64::from).collect()
 }
 
@@ -96,17 +97,36 @@ fn decided_picture(plan: &Plan) -> (Vec<f32>, Vec<Map>) {
 
 /// Runs a plan on the backend and on the oracle and compares all that comes out.
 pub(in crate::compute) fn check_against_oracle(backend: &mut dyn Backend, plan: &Plan, what: &str) {
-    let content = picture(plan, 11);
     let (canvas, maps) = decided_picture(plan);
+    let (gradient, at_features) = check_statistics(backend, &NETWORK, plan, &canvas, &maps, what);
+    // Features are above 0 where sums are.
+    let decided = Decisions::of(plan, &maps);
+    let expected = oracle::gradient(&NETWORK, plan, &maps, &decided, &at_features);
+    let error = relative_error(values(&gradient), expected);
+    assert!(error < 1e-5, "{what}: the gradient is off by {error:e}");
+    eprintln!("{what}: the gradient is off by {error:.1e}");
+}
+
+/// Takes a step at a picture with these features and compares statistics. Returns the backend's gradient, and what the
+/// oracle's is to come from, the gradients with respect to each layer's features.
+pub(super) fn check_statistics(
+    backend: &mut dyn Backend,
+    network: &Network,
+    plan: &Plan,
+    canvas: &[f32],
+    maps: &[Map],
+    what: &str,
+) -> (Tensor, Vec<Option<Map>>) {
+    let content = picture(plan, 11);
     backend
         .prepare(&Tiling::whole(plan).unwrap())
         .expect("the plan is good");
     let energies = backend.hold_content(0, &tensor(plan, &content)).expect("content");
-    let statistics = backend.forward(0, &tensor(plan, &canvas)).expect("forward");
+    let statistics = backend.forward(0, &tensor(plan, canvas)).expect("forward");
     let asked = statistics_gradient(plan, &statistics);
     let gradient = backend.backward(&asked).expect("backward");
 
-    let (held, _) = oracle::features(&NETWORK, plan, &exact(&content));
+    let (held, _) = oracle::features(network, plan, &exact(&content));
     let region_values: Vec<Option<Vec<f32>>> = match &plan.regions {
         None => vec![None],
         Some(regions) => (0..regions.dims()[0])
@@ -153,10 +173,7 @@ pub(in crate::compute) fn check_against_oracle(backend: &mut dyn Backend, plan: 
             "{what}: content energy"
         );
     }
-    let expected = oracle::gradient(&NETWORK, plan, &maps, &at_features);
-    let error = relative_error(values(&gradient), expected);
-    assert!(error < 1e-5, "{what}: the gradient is off by {error:e}");
-    eprintln!("{what}: the gradient is off by {error:.1e}");
+    (gradient, at_features)
 }
 
 fn add_moments_gradient(map: &Map, weights: &[f64], total: f64, gradient: &MomentsGradient, added: &mut Map) {

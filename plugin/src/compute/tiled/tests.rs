@@ -1,5 +1,8 @@
 //! Tiled against untiled, on both backends, with the network and a gradient as renders have them: noise would be full of
-//! decisions that rounding makes (see [`super::tiling`]). In these pictures the last bit decides nothing.
+//! decisions that rounding makes (see [`super::tiling`]). In these pictures the last bit decides nothing, but for one in
+//! which [`following`] lets the whole picture decide.
+
+mod following;
 
 use std::sync::{Arc, LazyLock};
 
@@ -91,26 +94,29 @@ fn close(found: f64, expected: f64, what: &str) {
 
 /// Takes a step untiled and in so many tiles and compares all that comes out.
 fn check(backend: &mut dyn Backend, plan: &Plan, (rows, columns): (usize, usize)) {
-    let what = format!(
-        "{}: {:?}, {} x {} in {rows} x {columns}",
-        backend.description(),
-        plan.pooling,
-        plan.height,
-        plan.width
-    );
     let whole = step(backend, plan, 1, 1);
     let tiled = step(backend, plan, rows, columns);
+    let Plan { height, width, .. } = plan;
+    let size = format!("{height} x {width} in {rows} x {columns}");
+    compare(
+        &tiled,
+        &whole,
+        &format!("{}: {:?}, {size}", backend.description(), plan.pooling),
+    );
+}
+
+fn compare(tiled: &Outcome, whole: &Outcome, what: &str) {
     for (tiled, whole) in tiled.energies.iter().zip(&whole.energies) {
-        close(*tiled, *whole, &what);
+        close(*tiled, *whole, what);
     }
     let distances = tiled.statistics.content.iter().zip(&whole.statistics.content);
     for (tiled, whole) in distances {
-        close(tiled.mean_square, whole.mean_square, &what);
+        close(tiled.mean_square, whole.mean_square, what);
         assert_eq!(tiled.elements, whole.elements, "{what}");
     }
     let moments = tiled.statistics.moments.iter().flatten();
     for (tiled, whole) in moments.zip(whole.statistics.moments.iter().flatten()) {
-        close(tiled.weight, whole.weight, &what);
+        close(tiled.weight, whole.weight, what);
         if whole.weight > 0.0 {
             for error in [apart(&tiled.second, &whole.second), apart(&tiled.mean, &whole.mean)] {
                 assert!(error < 1e-5, "{what}: moments are off by {error:e}");

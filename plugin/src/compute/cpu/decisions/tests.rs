@@ -1,0 +1,90 @@
+//! The backend against the oracle at pictures where rounding decides.
+
+use std::sync::Arc;
+
+use super::super::InstructionSet;
+use super::super::oracle::{self, noise, relative_error};
+use super::super::tests::{NETWORK, check_statistics, exact, picture, plan, values};
+use super::*;
+use crate::compute::{Plan, Pooling};
+use crate::network::Network;
+
+/// As close to a decision as float32 may take it for the other, relative to the size of a layer's sums.
+const CLOSE: f64 = 1e-5;
+
+/// Compares a step with the oracle's by the same decisions. Returns how many of these are not the oracle's own, all
+/// of which must be close, and how far the gradient is from that by its own.
+fn check(network: &Arc<Network>, set: InstructionSet, plan: &Plan, canvas: &[f32], what: &str) -> (usize, f64) {
+    let mut backend = CpuBackend::with_instructions(network.clone(), 2, set).expect("threads");
+    let sums = oracle::sums(network, plan, &exact(canvas));
+    let maps: Vec<_> = sums.iter().map(oracle::rectified).collect();
+    let (gradient, at_features) = check_statistics(&mut backend, network, plan, canvas, &maps, what);
+    let error = |decided: &[Decisions]| {
+        let expected = oracle::gradient(network, plan, &maps, decided, &at_features);
+        relative_error(values(&gradient), expected)
+    };
+    let decided = backend.decisions();
+    let mistakes = Decisions::mistakes(plan, &sums, &decided);
+    let largest = mistakes.iter().copied().fold(0.0, f64::max);
+    let (same, own) = (error(&decided), error(&Decisions::of(plan, &sums)));
+    eprintln!(
+        "{what}: {} decisions differ, by {largest:.1e}; off by {same:.1e}, by the oracle's own by {own:.1e}",
+        mistakes.len()
+    );
+    assert!(largest < CLOSE, "{what}: a decision is wrong by {largest:e}");
+    assert!(
+        same < 1e-5,
+        "{what}: by the same decisions the gradient is off by {same:e}"
+    );
+    (mistakes.len(), own)
+}
+
+#[test]
+fn at_pictures_as_they_come_gradients_agree_by_the_same_decisions() {
+    for pooling in [Pooling::Max, Pooling::Average, Pooling::L2] {
+        for (seed, (height, width)) in [(1, (17, 30)), (2, (33, 26)), (3, (19, 47))] {
+            let plan = Plan {
+                pooling,
+                ..plan(height, width)
+            };
+            let what = format!("{pooling:?} at {height} x {width}");
+            let canvas = picture(&plan, 200 + seed);
+            let (mistakes, _) = check(&NETWORK, InstructionSet::detect(), &plan, &canvas, &what);
+            assert!(mistakes <= 3, "{what}: {mistakes} decisions differ");
+        }
+    }
+}
+
+/// A network with a feature in every channel of a layer that is 0 but for the rounding of its bias.
+fn on_the_fence(plan: &Plan, canvas: &[f32]) -> Arc<Network> {
+    const LAYER: usize = 5;
+    let mut network = oracle::network(1);
+    let sums = &oracle::sums(&network, plan, &exact(canvas))[LAYER];
+    let mut random = noise(9);
+    let pixels = sums.values.chunks(sums.height * sums.width);
+    for (sums, bias) in pixels.zip(&mut network.convolutions[LAYER].bias) {
+        let pixel = (0.5 + 0.5 * random()) * sums.len() as f64;
+        *bias -= sums[pixel as usize] as f32;
+    }
+    Arc::new(network)
+}
+
+#[test]
+fn where_rounding_decides_gradients_agree_by_the_same_decisions() {
+    for set in InstructionSet::available() {
+        let plan = plan(25, 27);
+        let canvas = picture(&plan, 300);
+        let network = on_the_fence(&plan, &canvas);
+        let (mistakes, own) = check(&network, set, &plan, &canvas, &format!("a fence on {}", set.name()));
+        assert!(mistakes > 20, "only {mistakes} of 256 features fall to the other side");
+        assert!(own > 1e-4, "the gradient does not jump: {own:e}");
+    }
+}
+
+#[test]
+fn in_a_flat_picture_gradients_agree_by_the_same_maxima() {
+    let plan = plan(40, 43);
+    let canvas = vec![0.6; 3 * 40 * 43];
+    let (mistakes, own) = check(&NETWORK, InstructionSet::detect(), &plan, &canvas, "a flat picture");
+    assert!(mistakes > 20 && own > 1e-4, "{mistakes} maxima differ, {own:e}");
+}
