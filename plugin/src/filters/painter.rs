@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::Result;
 use crate::canvas;
-use crate::optimise::{Adam, AdamOptions, Capacity, Identity, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
+use crate::optimise::{Adam, AdamOptions, Capacity, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
 use crate::settings::{self, StyleTransfer};
 
 /// An optimiser, as the settings have it.
@@ -25,7 +25,11 @@ impl Painter {
                     history,
                     ..LbfgsOptions::default()
                 };
-                Self::Lbfgs(Lbfgs::with_metric(start, options, Box::new(PictureMetric))?)
+                Self::Lbfgs(Lbfgs::with_metric(
+                    start,
+                    options,
+                    Box::new(PictureMetric::unpainted()),
+                )?)
             }
             settings::Optimiser::Adam => {
                 let options = AdamOptions {
@@ -52,7 +56,7 @@ impl Painter {
         match self {
             Self::Lbfgs(optimiser) => Ok(Self::Lbfgs(optimiser.resized(
                 history,
-                Box::new(Identity),
+                Box::new(PictureMetric::painted()),
                 &resample,
             )?)),
             Self::Adam(optimiser) => {

@@ -16,6 +16,11 @@ use crate::Result;
 pub trait Metric: Send {
     /// The image of `v`, of the same shape, type and device; it may be made in the memory of `v`.
     fn apply(&self, v: Tensor) -> Result<Tensor>;
+
+    /// Takes the gradient at a new iterate into account, where a metric follows the loss.
+    fn learn(&mut self, _gradient: &Tensor) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The metric in which every pixel counts alike.
@@ -68,6 +73,11 @@ impl Capacity {
 
 /// The share of `|s| |y|` that `s . y` must exceed for a pair to say anything about curvature.
 const CURVATURE: f64 = 1e-8;
+
+/// How much further than the newest pair's curvature the first guess goes. That curvature is measured where the gradient
+/// changed most, so it is that of steep directions, while what the history knows nothing of is flatter. With 1 the slope
+/// at the end of a step is still a sixth of what it was at its start, with 2 it is about 0, with 4 steps are refused.
+const STRETCH: f64 = 2.0;
 
 /// A picture and the gradient there.
 pub struct Point {
@@ -168,7 +178,7 @@ impl History {
         };
         // Before there are other vectors.
         let image = metric.apply(vector::product(free, &newest.y)?)?;
-        let scale = curvature / vector::weighted_dot(free, &newest.y, &image)?;
+        let scale = STRETCH * curvature / vector::weighted_dot(free, &newest.y, &image)?;
         drop(image);
         let mut alphas = Vec::with_capacity(sound.len());
         let mut q = vector::product(free, gradient)?;

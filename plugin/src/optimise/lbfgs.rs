@@ -191,7 +191,7 @@ impl Lbfgs {
                 x: self.x.clone(),
                 gradient,
             };
-            self.arrive(&start, evaluation.loss);
+            self.arrive(&start, evaluation.loss)?;
         } else {
             self.fail();
         }
@@ -199,7 +199,8 @@ impl Lbfgs {
     }
 
     /// Makes a point the iterate.
-    fn arrive(&mut self, point: &Point, loss: f64) {
+    fn arrive(&mut self, point: &Point, loss: f64) -> Result<()> {
+        self.metric.learn(&point.gradient)?;
         if loss < self.best.1 {
             self.best = (point.x.clone(), loss);
         }
@@ -214,6 +215,7 @@ impl Lbfgs {
         self.loss = loss;
         self.gradient = Some(point.gradient.clone());
         self.search = None;
+        Ok(())
     }
 
     /// Counts an evaluation that was not finite.
@@ -338,7 +340,7 @@ impl Optimiser for Lbfgs {
                     gradient: next_gradient,
                 };
                 // Nobody but the history holds the point that was left, unless it is the best.
-                self.arrive(&to, loss);
+                self.arrive(&to, loss)?;
                 let curved = self.history.learn(from, &to)?;
                 self.change = if curved { rms } else { (GROWTH * rms).min(LONGEST) };
                 Ok(self.report(loss, true))

@@ -27,6 +27,7 @@ pub mod average;
 pub mod history;
 pub mod lbfgs;
 pub mod line_search;
+pub mod local_scale;
 pub mod picture_metric;
 pub mod plateau;
 pub mod vector;

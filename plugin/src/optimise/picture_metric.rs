@@ -1,5 +1,5 @@
 //! Where a picture's loss is flat, and so where an optimiser may go far: in colour rather than light, in large forms
-//! rather than fine.
+//! rather than fine, and where the picture hardly matters to the loss.
 //!
 //! L-BFGS learns the curvature of the loss from its steps, but it starts from a guess and has learned little in the
 //! first fifty. Losses of image features are steep along what those features respond to: edges, and light more than
@@ -11,8 +11,11 @@
 //!
 //! with `B` a blur of two pixels' standard deviation. From a copy of the content, plain Gatys needs half of the
 //! evaluations for what the first 25 reach in the metric of equal pixels, and three quarters for what the first 100 do.
-//! (The factors were found by trying; 8 for red-blue or for the large forms, or none for either, is worse.) A picture
-//! that was painted at a coarser size has its colours and forms already; there the guess does not help.
+//! (The factors were found by trying; 8 for red-blue or for the large forms, or none for either, is worse. So is a metric
+//! in inverse proportion to the curvature as measured at each frequency: fine colour, to which the network is all but
+//! blind, then takes up the steps.) A picture that was painted at a coarser size has its colours and forms already; there
+//! this part of the guess does not help and is left out. What helps everywhere is a scale for each neighbourhood
+//! ([`LocalScale`]).
 //!
 //! The blur weighs neighbours as a triangle (two boxes, one after the other), along rows and along columns, and takes
 //! what lies beyond the border for 0: so it is symmetric and positive semidefinite, as a metric must be.
@@ -21,6 +24,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::Metric;
+use super::local_scale::LocalScale;
 use crate::{Result, samples};
 
 /// How much further along red against blue than along light.
@@ -36,20 +40,52 @@ const REACH: usize = TRIANGLE.len() / 2;
 /// Rows that one thread blurs at a time.
 const STRIP: usize = 64;
 
-/// The metric of pictures `[1, 3, H, W]`: red, green, blue. It is computed in main memory, wherever they live.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PictureMetric;
+/// The metric of pictures `[1, 3, H, W]`: red, green, blue. It is computed in main memory, wherever they live, and follows
+/// the gradients that it is shown.
+#[derive(Clone, Debug)]
+pub struct PictureMetric {
+    /// Whether colours and large forms are still to be found.
+    broad: bool,
+    local: LocalScale,
+}
+
+impl PictureMetric {
+    /// For a picture that was not painted yet.
+    pub fn unpainted() -> Self {
+        Self {
+            broad: true,
+            local: LocalScale::default(),
+        }
+    }
+
+    /// For a picture that was painted at a coarser size.
+    pub fn painted() -> Self {
+        Self {
+            broad: false,
+            local: LocalScale::default(),
+        }
+    }
+}
 
 impl Metric for PictureMetric {
     fn apply(&self, v: Tensor) -> Result<Tensor> {
         let (_, _, height, width) = v.dims4()?;
         let (image, ()) = samples::change(v, |planes| {
-            separate_colours(planes);
-            for plane in planes.chunks_exact_mut((height * width).max(1)) {
-                add_large_forms(plane, width);
+            self.local.apply_root(planes, height, width);
+            if self.broad {
+                separate_colours(planes);
+                for plane in planes.chunks_exact_mut((height * width).max(1)) {
+                    add_large_forms(plane, width);
+                }
             }
+            self.local.apply_root(planes, height, width);
         })?;
         Ok(image)
+    }
+
+    fn learn(&mut self, gradient: &Tensor) -> Result<()> {
+        let (_, _, height, width) = gradient.dims4()?;
+        samples::lend(gradient, |gradient| self.local.learn(gradient, height, width))
     }
 }
 
@@ -135,15 +171,20 @@ mod tests {
         for (height, width) in [(1, 1), (3, 20), (20, 3), (17, 23), (2 * STRIP + 3, 5)] {
             let count = 3 * height * width;
             let [u, v] = [1, 2].map(|seed| picture(random(seed, count, -1.0, 1.0), height, width));
-            let [image_u, image_v] = [&u, &v].map(|vector| PictureMetric.apply(vector.copy().unwrap()).unwrap());
-            let (left, right) = (vector::dot(&image_u, &v).unwrap(), vector::dot(&u, &image_v).unwrap());
-            let scale = vector::norm(&image_u).unwrap() * vector::norm(&v).unwrap();
-            assert!(
-                (left - right).abs() < 1e-6 * scale,
-                "{height} x {width}: {left} {right}"
-            );
-            // Nothing is shortened.
-            assert!(vector::dot(&image_u, &u).unwrap() > 0.999 * vector::dot(&u, &u).unwrap());
+            let mut taught = PictureMetric::painted();
+            taught
+                .learn(&picture(random(3, count, -1.0, 1.0), height, width))
+                .unwrap();
+            for (metric, least) in [(PictureMetric::unpainted(), 0.999), (taught, 0.5)] {
+                let [image_u, image_v] = [&u, &v].map(|vector| metric.apply(vector.copy().unwrap()).unwrap());
+                let (left, right) = (vector::dot(&image_u, &v).unwrap(), vector::dot(&u, &image_v).unwrap());
+                let scale = vector::norm(&image_u).unwrap() * vector::norm(&v).unwrap();
+                assert!(
+                    (left - right).abs() < 1e-6 * scale,
+                    "{height} x {width}: {left} {right}"
+                );
+                assert!(vector::dot(&image_u, &u).unwrap() > least * vector::dot(&u, &u).unwrap());
+            }
         }
     }
 
@@ -171,7 +212,7 @@ mod tests {
             ([-1.0, 2.0, -1.0], GREEN_MAGENTA),
         ] {
             for (values, forms) in [(plain(colour), 1.0 + LARGE_FORMS), (weave(colour), 1.0)] {
-                let image = PictureMetric.apply(picture(values, side, side)).unwrap();
+                let image = PictureMetric::unpainted().apply(picture(values, side, side)).unwrap();
                 let image: Vec<f32> = image.flatten_all().unwrap().to_vec1().unwrap();
                 for channel in 0..3 {
                     let (found, expected) = (image[channel * side * side + middle], colour[channel] * factor * forms);
