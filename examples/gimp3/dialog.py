@@ -1,0 +1,94 @@
+"""The dialog: GIMP's own, with its Reset, stored settings and last values, filled from the manifest.
+
+What matters first is in sight; what the manifest calls advanced is folded away.
+"""
+
+import gi
+
+gi.require_version("Gimp", "3.0")
+gi.require_version("GimpUi", "3.0")
+gi.require_version("Gtk", "3.0")
+from gi.repository import GimpUi, GObject, Gtk
+
+from preview import Preview
+from translation import _
+
+ADVANCED_HEIGHT = 260
+
+
+class StyleDialog(GimpUi.ProcedureDialog):
+    """Asks for the settings of `style_filter` and leaves them in `config`."""
+
+    def __init__(self, procedure, config, plugin, style_filter, layer):
+        super().__init__(procedure=procedure, config=config, title=style_filter.label)
+        self._filter, self._config = style_filter, config
+        self.set_ok_label(_("_Render"))
+        columns = Gtk.Box(spacing=18, border_width=12)
+        self.get_content_area().pack_start(columns, True, True, 0)
+        self._preview = Preview(plugin, style_filter, layer, config)
+        columns.pack_start(self._preview, False, True, 0)
+        controls = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
+        columns.pack_start(controls, True, True, 0)
+        controls.pack_start(self._frame(_("Style picture"), ["style", "style-file"]), False, True, 0)
+        controls.pack_start(self._second_style(), False, True, 0)
+        for group in self._groups(advanced=False):
+            controls.pack_start(self._group(group, advanced=False), False, True, 0)
+        controls.pack_start(self._frame(_("Result"), ["output", "opacity"]), False, True, 0)
+        controls.pack_start(self._advanced(), True, True, 0)
+        if style_filter.preset:
+            config.connect(f"notify::{style_filter.preset.name}", lambda *_: style_filter.write_out_preset(config))
+        columns.show_all()
+
+    def ask(self):
+        """Whether to render."""
+        agreed = self.run()
+        self._preview.close()
+        self.destroy()
+        return agreed
+
+    def _groups(self, advanced):
+        """The names of groups in the manifest's order."""
+        return dict.fromkeys(parameter.group for parameter in self._filter.parameters if parameter.advanced == advanced)
+
+    def _group(self, group, advanced):
+        members = [parameter for parameter in self._filter.parameters
+                   if (parameter.group, parameter.advanced) == (group, advanced)]
+        for parameter in members:
+            if parameter.kind in ("float", "integer"):
+                entry = self.get_scale_entry(parameter.name, 1.0)
+                # The slider moves in the comfortable range; any allowed number can be typed.
+                entry.set_bounds(*parameter.soft, True)
+                entry.set_increments(parameter.step, 10 * parameter.step)
+            elif parameter.kind in ("choice", "preset"):
+                self.get_widget(parameter.name, GimpUi.StringComboBox.__gtype__)
+        return self._frame(_(group), [parameter.name for parameter in members])
+
+    def _second_style(self):
+        self.get_scale_entry("blend", 100.0)
+        expander = Gtk.Expander(label=_("Second style"))
+        expander.add(self._indented(["second-style", "second-style-file", "blend"]))
+        chosen = (self._config.get_property(name) for name in ("second-style", "second-style-file"))
+        expander.set_expanded(any(value is not None for value in chosen))
+        return expander
+
+    def _advanced(self):
+        inside = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
+        for group in self._groups(advanced=True):
+            inside.pack_start(self._group(group, advanced=True), False, True, 0)
+        scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, min_content_height=ADVANCED_HEIGHT)
+        scrolled.add(inside)
+        expander = Gtk.Expander(label=_("Advanced"))
+        expander.add(scrolled)
+        return expander
+
+    def _frame(self, title, names):
+        frame = GimpUi.Frame.new(title)
+        frame.add(self._indented(names))
+        return frame
+
+    def _indented(self, names):
+        """The controls of these arguments, one below the other."""
+        return self.fill_box(f"box-{names[0]}", names)
+
+
+GObject.type_register(StyleDialog)
