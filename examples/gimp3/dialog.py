@@ -10,10 +10,13 @@ gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 from gi.repository import GimpUi, GObject, Gtk
 
+from choosers import StyleChooser
 from preview import Preview
 from translation import _
 
 ADVANCED_HEIGHT = 260
+CONTROLS_WIDTH = 420
+PERCENT = 100.0
 
 
 class StyleDialog(GimpUi.ProcedureDialog):
@@ -22,21 +25,25 @@ class StyleDialog(GimpUi.ProcedureDialog):
     def __init__(self, procedure, config, plugin, style_filter, layer):
         super().__init__(procedure=procedure, config=config, title=style_filter.label)
         self._filter, self._config = style_filter, config
-        self.set_ok_label(_("_Render"))
+        self._names, self._labels = [], []
+        self.set_ok_label(_("Re_nder"))
         columns = Gtk.Box(spacing=18, border_width=12)
         self.get_content_area().pack_start(columns, True, True, 0)
         self._preview = Preview(plugin, style_filter, layer, config)
         columns.pack_start(self._preview, False, True, 0)
         controls = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
+        controls.set_size_request(CONTROLS_WIDTH, -1)
         columns.pack_start(controls, True, True, 0)
-        controls.pack_start(self._frame(_("Style picture"), ["style", "style-file"]), False, True, 0)
-        controls.pack_start(self._second_style(), False, True, 0)
+        controls.pack_start(self._styles(layer), False, True, 0)
+        controls.pack_start(self._second_style(layer), False, True, 0)
         for group in self._groups(advanced=False):
             controls.pack_start(self._group(group, advanced=False), False, True, 0)
+        self.get_scale_entry("opacity", PERCENT)
         controls.pack_start(self._frame(_("Result"), ["output", "opacity"]), False, True, 0)
         controls.pack_start(self._advanced(), True, True, 0)
         if style_filter.preset:
             config.connect(f"notify::{style_filter.preset.name}", lambda *_: style_filter.write_out_preset(config))
+        self._align_labels()
         columns.show_all()
 
     def ask(self):
@@ -55,18 +62,29 @@ class StyleDialog(GimpUi.ProcedureDialog):
                    if (parameter.group, parameter.advanced) == (group, advanced)]
         for parameter in members:
             if parameter.kind in ("float", "integer"):
+                low, high = parameter.soft
                 entry = self.get_scale_entry(parameter.name, 1.0)
                 # The slider moves in the comfortable range; any allowed number can be typed.
-                entry.set_bounds(*parameter.soft, True)
-                entry.set_increments(parameter.step, 10 * parameter.step)
-            elif parameter.kind in ("choice", "preset"):
-                self.get_widget(parameter.name, GimpUi.StringComboBox.__gtype__)
+                entry.set_bounds(low, high, True)
+                entry.set_increments(parameter.step, min(10 * parameter.step, high - low))
         return self._frame(_(group), [parameter.name for parameter in members])
 
-    def _second_style(self):
-        self.get_scale_entry("blend", 100.0)
+    def _styles(self, layer):
+        chooser = StyleChooser(self._config, "style", "style-file", layer)
+        self._labels += chooser.labels
+        frame = GimpUi.Frame.new(_("Style picture"))
+        frame.add(chooser)
+        return frame
+
+    def _second_style(self, layer):
+        chooser = StyleChooser(self._config, "second-style", "second-style-file", layer)
+        self._labels += chooser.labels
+        self.get_scale_entry("blend", PERCENT)
+        inside = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin_start=12)
+        inside.pack_start(chooser, False, True, 0)
+        inside.pack_start(self._indented(["blend"]), False, True, 0)
         expander = Gtk.Expander(label=_("Second style"))
-        expander.add(self._indented(["second-style", "second-style-file", "blend"]))
+        expander.add(inside)
         chosen = (self._config.get_property(name) for name in ("second-style", "second-style-file"))
         expander.set_expanded(any(value is not None for value in chosen))
         return expander
@@ -81,6 +99,14 @@ class StyleDialog(GimpUi.ProcedureDialog):
         expander.add(scrolled)
         return expander
 
+    def _align_labels(self):
+        """All controls begin at one line."""
+        widths = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+        controls = (self.get_widget(name, GObject.TYPE_NONE) for name in self._names)
+        labels = [control.get_label() for control in controls if isinstance(control, GimpUi.Labeled)]
+        for label in self._labels + labels:
+            widths.add_widget(label)
+
     def _frame(self, title, names):
         frame = GimpUi.Frame.new(title)
         frame.add(self._indented(names))
@@ -88,6 +114,7 @@ class StyleDialog(GimpUi.ProcedureDialog):
 
     def _indented(self, names):
         """The controls of these arguments, one below the other."""
+        self._names += names
         return self.fill_box(f"box-{names[0]}", names)
 
 

@@ -67,8 +67,11 @@ class Session:
     def run(self):
         """Whether it came to a picture; False where the user changed their mind."""
         if self._has_windows:
+            gi.require_version("GimpUi", "3.0")
             from gi.repository import GimpUi
             GimpUi.init("pentimento")
+            # Last values come without a style when its image is not open any more.
+            styles.suggest(self._config, self._layer)
         if self._run_mode == Gimp.RunMode.INTERACTIVE and not self._ask():
             return False
         status, picture, warnings, failure = self._render()
@@ -143,7 +146,7 @@ class Pentimento(Gimp.PlugIn):
         # Indexed images too: they get a sentence that says what to do.
         procedure.set_image_types("*")
         procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
-        procedure.set_menu_label(_("{filter}…").format(filter=style_filter.label))
+        procedure.set_menu_label(f"_{style_filter.label}…")
         procedure.add_menu_path(f"<Image>/{style_filter.menu}")
         procedure.set_documentation(style_filter.help, style_filter.help, name)
         procedure.set_attribution(manifest.name, manifest.name, "2026")

@@ -12,7 +12,7 @@ from gi.repository import GLib, Gtk
 import canvas
 import library
 import styles
-from library import Failure, Job
+from library import Failure
 from progress import duration, pixbuf
 from rendering import Rendering
 from translation import _
@@ -28,10 +28,10 @@ class Preview(Gtk.Box):
     def __init__(self, plugin, style_filter, layer, config):
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._plugin, self._filter, self._layer, self._config = plugin, style_filter, layer, config
+        self._layer_size = canvas.size(layer)
         self._original = canvas.read_small(layer)
         self._painted = None
         self._rendering = self._waiting = None
-        self._closed = False
         self._picture = Gtk.Image()
         self._picture.set_size_request(SIDE, SIDE)
         touch = Gtk.EventBox()
@@ -49,7 +49,6 @@ class Preview(Gtk.Box):
 
     def close(self):
         """Ends what is being painted. Nothing is shown any more."""
-        self._closed = True
         self._give_up()
         if self._waiting:
             GLib.source_remove(self._waiting)
@@ -75,7 +74,7 @@ class Preview(Gtk.Box):
             settings = self._filter.settings(self._config, preset_is_written_out=True)
             chosen = styles.of(self._config, self._layer)
             pictures = [(read(canvas.read_small), weight) for read, weight in chosen]
-            self._tell_cost(settings, [read(canvas.size) for read, _weight in chosen])
+            sizes = [read(canvas.size) for read, _weight in chosen]
         except Failure as error:
             self._state.set_text(str(error))
             self._cost.set_text("")
@@ -83,7 +82,8 @@ class Preview(Gtk.Box):
         self._state.set_text(_("Painting the preview…"))
         rendering = Rendering(self._plugin, self._filter.id, settings, self._original, pictures,
                               lambda report: self._report(rendering, report),
-                              lambda *outcome: self._end(rendering, *outcome))
+                              lambda *outcome: self._end(rendering, *outcome),
+                              lambda job: self._estimate(job, sizes))
         self._rendering = rendering
         rendering.start()
         return GLib.SOURCE_REMOVE
@@ -104,11 +104,12 @@ class Preview(Gtk.Box):
         self._show(picture)
         self._state.set_text(_("Preview. Press and hold to see the original."))
 
-    def _tell_cost(self, settings, style_sizes):
-        """What Render would take."""
-        with Job(self._plugin, self._filter.id) as job:
-            for parameter, value in settings:
-                job.set(parameter, value)
-            seconds, size = job.estimate(canvas.size(self._layer), style_sizes)
-        self._cost.set_text(_("Render will take about {time} and {memory:.1f} GB of memory.").format(
-            time=duration(seconds), memory=size / 1e9))
+    def _estimate(self, job, style_sizes):
+        """Tells what Render would take. It is the worker that asks: the plugin may measure the machine first."""
+        try:
+            seconds, size = job.estimate(self._layer_size, style_sizes)
+            text = _("Render will take about {time} and {memory:.1f} GB of memory.").format(
+                time=duration(seconds), memory=size / 1e9)
+        except Failure as error:
+            text = str(error)
+        GLib.idle_add(self._cost.set_text, text)

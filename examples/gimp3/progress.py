@@ -76,6 +76,8 @@ class ProgressWindow(Gtk.Dialog):
         # GTK would destroy the window; it closes when the render has ended.
         self.connect("delete-event", lambda *_: True)
         self.show_all()
+        # The key that began the render, pressed once more, is not to end it.
+        self.set_focus(None)
 
     def report(self, report):
         """Shows how far it is."""

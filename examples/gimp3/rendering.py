@@ -11,6 +11,7 @@ from gi.repository import GLib
 
 import library
 from library import Failure, Job, Pixels
+from translation import _
 
 
 @dataclass
@@ -25,20 +26,20 @@ class Report:
 
 class Rendering(threading.Thread):
     """`on_report(Report)` and, once, `on_end(status, picture, warnings, failure)` are called by the main loop; of
-    picture and failure one is None."""
+    picture and failure one is None. `prepare(job)`, if there is one, is called on the thread before it renders."""
 
-    def __init__(self, plugin, filter_id, settings, content, styles, on_report, on_end):
+    def __init__(self, plugin, filter_id, settings, content, styles, on_report, on_end, prepare=None):
         super().__init__(name="pentimento render", daemon=True)
         self._plugin, self._filter_id, self._settings = plugin, filter_id, settings
         self._content, self._styles = content, styles
-        self._on_report, self._on_end = on_report, on_end
+        self._on_report, self._on_end, self._prepare = on_report, on_end, prepare
         self._wish = library.CONTINUE
         self._warnings = []
         self._lock, self._newest, self._preview = threading.Lock(), None, None
 
     def end(self, how):
         """Asks it to end: library.STOP or library.CANCEL. It does within one evaluation of the network."""
-        # A render that has ended may no longer cancel, one that was cancelled must not be stopped instead.
+        # What was cancelled is not stopped instead.
         self._wish = max(self._wish, how)
 
     def run(self):
@@ -47,11 +48,13 @@ class Rendering(threading.Thread):
             with Job(self._plugin, self._filter_id) as job:
                 for parameter, value in self._settings:
                     job.set(parameter, value)
+                if self._prepare:
+                    self._prepare(job)
                 status, picture = job.render(self._content, self._styles, self._progress, self._warnings.append)
         except Failure as error:
             failure = error
         except MemoryError:
-            failure = Failure("there is not enough memory for the picture itself")
+            failure = Failure(_("There is not enough memory for the picture itself."))
         GLib.idle_add(self._on_end, status, picture, self._warnings, failure)
 
     def _progress(self, progress):

@@ -24,9 +24,27 @@ def of(config, canvas_layer):
     return [(read, weight) for read, weight in weighted if weight > 0]
 
 
+def suggest(config, canvas_layer):
+    """Chooses the layer that is most likely meant where there is no style yet: the next one of the image, or else one
+    of another image."""
+    others = _other_layers(canvas_layer)
+    if others and config.get_property("style") is None and config.get_property("style-file") is None:
+        config.set_property("style", others[0])
+
+
+def _other_layers(canvas_layer):
+    own = canvas_layer.get_image()
+    images = [own] + [image for image in Gimp.get_images() if image != own]
+    layers = [layer for image in images for layer in image.get_layers()]
+    # Those below the canvas come first.
+    if canvas_layer in layers:
+        place = layers.index(canvas_layer)
+        layers = layers[place + 1:] + layers[:place]
+    return [layer for layer in layers if not layer.is_group()]
+
+
 def _missing(canvas_layer):
-    others = [layer for image in Gimp.get_images() for layer in image.get_layers() if layer != canvas_layer]
-    if others:
+    if _other_layers(canvas_layer):
         return _("Choose a style: another layer, or a picture file.")
     return _("There is no other layer to take a style from. Open the style picture as a layer "
              "(File ▸ Open as Layers), open it as an image of its own, or choose a file.")
