@@ -47,7 +47,9 @@ class Parameter:
             procedure.add_choice_argument(*common, choice(self.choices), self.default, FLAGS)
 
     def value(self, config):
-        return config.get_property(self.name)
+        value = config.get_property(self.name)
+        # GIMP takes an empty text for none.
+        return "" if value is None else value
 
     def text(self, value):
         """A value as the plugin reads it."""

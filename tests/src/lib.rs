@@ -2,9 +2,12 @@
 //!
 //! The unit tests of each crate see its parts; the tests of this package load the library that ships and render with
 //! it, from Rust, C, Python and the command line. Here is what they share: where the [`library`] and the
-//! [`program`](command) are, [`pictures`], [`process`], and [`render`], the shortest way from settings to a picture.
+//! [`program`](command) are, [`pictures`], [`process`], the editors ([`hosts`]), and [`render`], the shortest way from
+//! settings to a picture.
 
 pub mod built;
+#[cfg(unix)]
+pub mod hosts;
 pub mod pictures;
 #[path = "../../plugin/tests/process/mod.rs"]
 pub mod process;

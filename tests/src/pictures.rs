@@ -43,6 +43,13 @@ impl Pixels {
         fs::write(path, file).expect("a PPM file can be written");
     }
 
+    /// Writes an RGB picture as a PNG file that says nothing of colours, which editors take for sRGB.
+    pub fn write_png(&self, path: &Path) {
+        assert_eq!(self.shape.layout, Layout::Rgb);
+        let colours = image::ExtendedColorType::Rgb8;
+        image::save_buffer(path, &self.bytes, self.shape.width, self.shape.height, colours).expect("a PNG is written");
+    }
+
     /// Reads what [`Pixels::write_ppm`] and the example hosts write.
     pub fn read_ppm(path: &Path) -> Self {
         let file = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
