@@ -101,7 +101,8 @@ def undo_step(image):
 
 
 def replace(drawable, painted, opacity):
-    """Puts a picture of the layer's size in the place of the layer's own, as far as the selection goes."""
+    """Puts a picture of the layer's size in the place of the layer's own, as far as the selection goes, at an opacity
+    of 0 to 100."""
     shadow = drawable.get_shadow_buffer()
     _mix(drawable.get_buffer(), buffer_of(painted), opacity, shadow)
     shadow.flush()
@@ -110,17 +111,17 @@ def replace(drawable, painted, opacity):
 
 
 def _mix(below, above, opacity, into):
-    """Writes so much of `above`, and of `below` the rest, into a third buffer."""
+    """Writes so much per cent of `above`, and of `below` the rest, into a third buffer."""
     graph = Gegl.Node()
     written = graph.create_child("gegl:write-buffer")
     written.set_property("buffer", into)
     painted = graph.create_child("gegl:buffer-source")
     painted.set_property("buffer", above)
-    if opacity < 1:
+    if opacity < 100:
         original = graph.create_child("gegl:buffer-source")
         original.set_property("buffer", below)
         mixed = graph.create_child("gegl:mix")
-        mixed.set_property("ratio", opacity)
+        mixed.set_property("ratio", opacity / 100)
         original.connect_to("output", mixed, "input")
         painted.connect_to("output", mixed, "aux")
         painted = mixed
@@ -131,10 +132,10 @@ def _mix(below, above, opacity, into):
 def add_layer(drawable, painted, opacity, name):
     """Puts a picture of the layer's size above the layer, as a layer of its own; a selection becomes its mask."""
     image = drawable.get_image()
-    layer = Gimp.Layer.new(image, name, painted.width, painted.height, drawable.type(), 100 * opacity,
+    layer = Gimp.Layer.new(image, name, painted.width, painted.height, drawable.type(), opacity,
                            image.get_default_new_layer_mode())
     buffer = layer.get_buffer()
-    _mix(None, buffer_of(painted), 1, buffer)
+    _mix(None, buffer_of(painted), 100, buffer)
     buffer.flush()
     image.insert_layer(layer, drawable.get_parent(), image.get_item_position(drawable))
     offsets = drawable.get_offsets()

@@ -23,8 +23,8 @@ class StyleChooser(Gtk.Grid):
         self._add_row_for_none()
         self._file = GimpUi.prop_file_chooser_new(config, file_argument, None, _("Choose a style picture"))
         # It begins with the argument's name; ours stands in the column of labels.
-        self._file.get_label().set_no_show_all(True)
-        self._file.get_label().hide()
+        self._file.get_label_widget().set_no_show_all(True)
+        self._file.get_label_widget().hide()
         self._file.set_tooltip_text(_("A picture file to take the style from, in place of a layer"))
         self._no_file = Gtk.Button.new_from_icon_name("edit-clear", Gtk.IconSize.BUTTON)
         self._no_file.set_tooltip_text(_("Forget the file, and take the style from the layer"))

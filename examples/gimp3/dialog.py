@@ -16,7 +16,6 @@ from translation import _
 
 ADVANCED_HEIGHT = 260
 CONTROLS_WIDTH = 420
-PERCENT = 100.0
 
 
 class StyleDialog(GimpUi.ProcedureDialog):
@@ -38,7 +37,7 @@ class StyleDialog(GimpUi.ProcedureDialog):
         controls.pack_start(self._second_style(layer), False, True, 0)
         for group in self._groups(advanced=False):
             controls.pack_start(self._group(group, advanced=False), False, True, 0)
-        self.get_scale_entry("opacity", PERCENT)
+        self.get_scale_entry("opacity", 1.0)
         controls.pack_start(self._frame(_("Result"), ["output", "opacity"]), False, True, 0)
         controls.pack_start(self._advanced(), True, True, 0)
         if style_filter.preset:
@@ -79,7 +78,7 @@ class StyleDialog(GimpUi.ProcedureDialog):
     def _second_style(self, layer):
         chooser = StyleChooser(self._config, "second-style", "second-style-file", layer)
         self._labels += chooser.labels
-        self.get_scale_entry("blend", PERCENT)
+        self.get_scale_entry("blend", 1.0)
         inside = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin_start=12)
         inside.pack_start(chooser, False, True, 0)
         inside.pack_start(self._indented(["blend"]), False, True, 0)

@@ -46,12 +46,13 @@ def arguments_of(procedure, style_filter):
     procedure.add_drawable_argument("second-style", _("Layer"), _("The layer of a second style"), True, FLAGS)
     procedure.add_file_argument("second-style-file", _("or file"), _("A picture file of a second style"), picked,
                                 True, None, FLAGS)
-    procedure.add_double_argument("blend", _("Blend"), _("The share of the second style"), 0.0, 1.0, 0.5, FLAGS)
+    procedure.add_double_argument("blend", _("Blend (%)"), _("The share of the second style"), 0.0, 100.0, 50.0,
+                                  FLAGS)
     for parameter in style_filter.parameters:
         parameter.add_to(procedure)
     procedure.add_choice_argument("output", _("Output"), _("Where the picture goes"), outputs(), REPLACE, FLAGS)
-    procedure.add_double_argument("opacity", _("Opacity"), _("How much of the picture covers what was there"),
-                                  0.0, 1.0, 1.0, FLAGS)
+    procedure.add_double_argument("opacity", _("Opacity (%)"), _("How much of the picture covers what was there"),
+                                  0.0, 100.0, 100.0, FLAGS)
 
 
 class Session:
@@ -102,7 +103,7 @@ class Session:
                               lambda report: show(report), end)
         if self._has_windows:
             from progress import ProgressWindow
-            window = ProgressWindow(self._filter.label, rendering.end)
+            window = ProgressWindow(f"{self._filter.label}: {self._layer.get_name()}", rendering.end)
             show = window.report
         else:
             Gimp.progress_init(self._filter.label)

@@ -19,7 +19,7 @@ def of(config, canvas_layer):
     second = _chosen(config, "second-style", "second-style-file")
     if first is None:
         raise Failure(_missing(canvas_layer))
-    blend = config.get_property("blend")
+    blend = config.get_property("blend") / 100
     weighted = [(first, 1 - blend), (second, blend)] if second else [(first, 1.0)]
     return [(read, weight) for read, weight in weighted if weight > 0]
 

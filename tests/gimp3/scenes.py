@@ -136,7 +136,7 @@ class Pictures(Scene):
 
     def test_two_styles_are_blended(self):
         self.assertIsNone(transfer(self.layer, self.style, second_style_file=Gio.File.new_for_path(
-            str(FOLDER / "content.png")), blend=0.25, **QUICK))
+            str(FOLDER / "content.png")), blend=25.0, **QUICK))
         expected = self.painted_elsewhere(RGB, FOLDER / "content.png", FOLDER / "style.png", FOLDER / "content.png",
                                           "--weight=0.75", "--weight=0.25", *options(QUICK))
         self.assertLessEqual(farthest(pixels(self.layer, RGB), expected), 1)
@@ -266,7 +266,7 @@ class Places(Scene):
     def test_a_new_layer_leaves_the_old_one(self):
         before = pixels(self.layer, RGB)
         self.layer.set_offsets(3, -4)
-        self.paint(output="new-layer", opacity=0.5)
+        self.paint(output="new-layer", opacity=50.0)
         self.assertEqual(pixels(self.layer, RGB), before)
         new, old, _style = self.image.get_layers()
         self.assertEqual(old, self.layer)
@@ -285,7 +285,7 @@ class Places(Scene):
 
     def test_opacity_mixes_in_linear_light(self):
         before = pixels(self.layer, "RGB float")
-        self.paint(opacity=0.5)
+        self.paint(opacity=50.0)
         mixed, old, new = (struct.unpack(f"{len(data) // 4}f", data) for data in (
             pixels(self.layer, "RGB float"), before, self.expected(FOLDER / "content.png", "RGB float")))
         # Half of one step of 8 bits at the bright end, and one of the expected picture.

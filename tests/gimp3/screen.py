@@ -1,0 +1,177 @@
+"""A painter at the screen of GIMP 3: run by `tests/tests/gimp3.rs` beside a GIMP of its own, under Xvfb.
+
+    screen.py FOLDER
+
+It opens the filter from the menu by keyboard, renders, stops, undoes, cancels, and kills the plug-in in mid-render,
+saving the image each time. FOLDER holds `canvas.xcf`, of two layers; the saved images are left there as `NAME.xcf`,
+and screenshots as `NAME.png`. What the images must hold is judged by the caller, in a GIMP without a window.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DISPLAY = ":79"
+DIALOG, PROGRESS, MESSAGE = "^Neural Style Transfer$", "^Neural Style Transfer: ", "^GIMP Message$"
+PATIENCE = 60
+
+
+class Failed(Exception):
+    """What did not happen."""
+
+
+def wait(what, happened, patience=PATIENCE):
+    """Waits until `happened()` is true, and returns what it returned."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        result = happened()
+        if result:
+            return result
+        time.sleep(0.2)
+    raise Failed(f"{what}: not within {patience} s")
+
+
+def xdotool(*arguments):
+    ran = subprocess.run(["xdotool", *arguments], capture_output=True, text=True)
+    return ran.stdout.split() if ran.returncode == 0 else []
+
+
+def windows(title):
+    return xdotool("search", "--onlyvisible", "--name", title)
+
+
+def open_window(title):
+    """Waits for a window, and gives it the keyboard."""
+    window = wait(f"a window {title}", lambda: windows(title))[0]
+    xdotool("windowactivate", "--sync", window)
+    return window
+
+
+def gone(title):
+    wait(f"the window {title} closes", lambda: not windows(title))
+
+
+def press(*keys):
+    for key in keys:
+        xdotool("key", "--clearmodifiers", key)
+        # Menus open at their own pace.
+        time.sleep(0.7)
+
+
+class Painter:
+    """Sits before GIMP with the image open."""
+
+    def __init__(self, folder):
+        self._folder, self._canvas = folder, folder / "canvas.xcf"
+
+    def screenshot(self, name):
+        subprocess.run(["import", "-window", "root", self._folder / f"{name}.png"], check=True)
+
+    def open_dialog(self):
+        open_window("canvas.xcf")
+        # Filters, Artistic, Neural Style Transfer.
+        press("alt+r", "a", "n")
+        open_window(DIALOG)
+
+    def render(self):
+        """Opens the dialog and begins a render; returns when a first picture has had time to show."""
+        self.open_dialog()
+        press("alt+n")
+        open_window(PROGRESS)
+        time.sleep(4)
+
+    def save(self, name):
+        """Saves the image as it is, for the caller to look at."""
+        open_window("canvas.xcf")
+        before = self._canvas.stat().st_mtime_ns
+        press("ctrl+s")
+        wait("the image is saved", lambda: self._canvas.stat().st_mtime_ns != before)
+        wait("the image is saved in full", lambda: not windows(r"^\*.*canvas\.xcf"))
+        shutil.copy(self._canvas, self._folder / f"{name}.xcf")
+
+
+def plug_in_processes():
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"plug-ins/pentimento/pentimento.py" in command and b"-run" in command:
+            found.append(int(process.name))
+    return found
+
+
+def play(folder):
+    painter = Painter(folder)
+    open_window("canvas.xcf")
+
+    painter.open_dialog()
+    time.sleep(6)
+    painter.screenshot("dialog")
+    press("Escape")
+    gone(DIALOG)
+
+    painter.render()
+    painter.screenshot("progress")
+    press("alt+s")
+    gone(PROGRESS)
+    painter.save("stopped")
+    painter.screenshot("result")
+
+    press("ctrl+z")
+    painter.save("undone")
+
+    painter.render()
+    press("alt+c")
+    gone(PROGRESS)
+    painter.screenshot("cancelled")
+    shutil.copy(folder / "canvas.xcf", folder / "cancelled.xcf")
+    if windows(r"^\*.*canvas\.xcf"):
+        raise Failed("a cancelled render leaves the image as it was; it is marked as changed")
+
+    painter.render()
+    for process in plug_in_processes():
+        os.kill(process, signal.SIGKILL)
+    gone(PROGRESS)
+    if windows(MESSAGE):
+        open_window(MESSAGE)
+        press("Return")
+    if windows(r"^\*.*canvas\.xcf"):
+        raise Failed("a killed render leaves the image as it was; it is marked as changed")
+    # GIMP goes on: the next render works, to its end.
+    painter.render()
+    press("alt+s")
+    gone(PROGRESS)
+    painter.save("after_kill")
+
+
+def main():
+    folder = Path(sys.argv[1])
+    environment = os.environ | {"DISPLAY": DISPLAY}
+    os.environ["DISPLAY"] = DISPLAY
+    started = []
+    try:
+        for command in (["Xvfb", DISPLAY, "-screen", "0", "1280x960x24"], ["openbox"],
+                        ["gimp", "--new-instance", "--no-splash", folder / "canvas.xcf"]):
+            log = open(folder / f"{command[0]}.log", "w")
+            started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+            time.sleep(1)
+        play(folder)
+        if started[-1].poll() is not None:
+            raise Failed("GIMP has ended")
+    except Failed as failure:
+        subprocess.run(["import", "-window", "root", folder / "failed.png"])
+        sys.exit(f"{failure}\n{(folder / 'gimp.log').read_text()[-3000:]}")
+    finally:
+        for process in reversed(started):
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    main()
