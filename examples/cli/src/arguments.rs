@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::EXIT_CODES;
 
@@ -25,6 +25,8 @@ pub enum Verb {
     Describe(DescribeArguments),
     /// Check the installation: which plugin, model and device, how much memory, how fast.
     Doctor(PluginArguments),
+    /// Put the plugin into an editor, where it becomes a menu item, or take it away again.
+    Install(InstallArguments),
     /// Write a completion script for a shell to the standard output.
     Completions {
         /// The shell.
@@ -114,6 +116,37 @@ pub struct DescribeArguments {
     /// Where to look for the plugin.
     #[command(flatten)]
     pub plugin: PluginArguments,
+}
+
+/// The arguments of `install`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct InstallArguments {
+    /// The editor.
+    pub editor: Editor,
+
+    /// Take away what was installed.
+    #[arg(long)]
+    pub uninstall: bool,
+
+    /// Say what would be done, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// The folder of a profile, in place of all that are found; may be repeated.
+    #[arg(long = "profile", value_name = "FOLDER")]
+    pub profiles: Vec<PathBuf>,
+
+    /// Where to look for the plugin, and nowhere else.
+    #[command(flatten)]
+    pub plugin: PluginArguments,
+}
+
+/// An editor that the plugin can be put into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Editor {
+    /// GIMP 3.
+    Gimp,
 }
 
 /// Which plugin to use.

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use crate::arguments::PluginArguments;
 use crate::error::{Error, Kind, Result};
-use crate::{plugin, print};
+use crate::{install, plugin, print};
 
 /// The key of a report under which a plugin lists what is wrong with it, as texts.
 const PROBLEMS: &str = "problems";
@@ -20,6 +20,7 @@ const PROBLEMS: &str = "problems";
 pub fn run(arguments: &PluginArguments) -> Result<()> {
     let discovery = discover(arguments.path.as_deref());
     print(&search(&discovery))?;
+    print(&editors())?;
     let Some(found) = discovery.found.first() else {
         return Err(Error::new(Kind::Plugin, "no plugin was found", install_hint()));
     };
@@ -75,6 +76,19 @@ fn search(discovery: &Discovery) -> String {
     }
     for other in discovery.found.iter().skip(1) {
         line(&mut text, "also there", &other.library.display().to_string());
+    }
+    text
+}
+
+/// What each editor would find.
+fn editors() -> String {
+    let survey = install::survey();
+    if survey.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nEditors\n".to_owned();
+    for (editor, state) in survey {
+        _ = writeln!(text, "  {editor}\n      {state}");
     }
     text
 }

@@ -2,14 +2,15 @@
 //!
 //! It does what an editor's bridge does, with files in place of layers, and nothing that a plugin does: it reads
 //! pictures and their colours ([`picture_file`]), hands them over with the settings of the command line ([`render`]),
-//! says what it will take ([`estimate`]) and shows how it goes ([`progress`]). What can be set is not known here but asked ([`describe`]), and when nothing
-//! works, [`doctor`] says why.
+//! says what it will take ([`estimate`]) and shows how it goes ([`progress`]). What can be set is not known here but
+//! asked ([`describe`]), and when nothing works, [`doctor`] says why. It also puts the plugin into editors ([`install`]).
 
 mod arguments;
 mod describe;
 mod doctor;
 mod error;
 mod estimate;
+mod install;
 mod picture_file;
 mod plugin;
 mod progress;
@@ -56,6 +57,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Render(arguments) => render::run(&arguments),
         Verb::Describe(arguments) => print(&describe::run(&arguments)?),
         Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Install(arguments) => install::run(&arguments),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "pentimento", &mut script);

@@ -1,0 +1,92 @@
+//! The bridges between editors and the plugin, which this command carries, and the files that one is made of.
+
+use std::fs;
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+use pentimento_host::discover::Found;
+use pentimento_host::manifest;
+
+use super::profiles::Profile;
+use crate::error::{Error, Kind, Result};
+
+/// That of the plugin which is built together with this command.
+const MANIFEST: &str = include_str!("../../../../manifest.toml");
+static GIMP3: Dir = include_dir!("$CARGO_MANIFEST_DIR/../gimp3");
+/// The module that GIMP starts.
+const PROGRAM: &str = "pentimento.py";
+
+/// A file of an installed bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name, in the bridge's folder.
+    pub name: String,
+    /// What it holds.
+    pub contents: Vec<u8>,
+    /// Whether it is a program.
+    pub executable: bool,
+}
+
+/// The bridge for an editor.
+#[derive(Debug)]
+pub struct Bridge(&'static Dir<'static>);
+
+impl Bridge {
+    /// The one for the GIMP of this profile.
+    ///
+    /// # Errors
+    /// When there is none for that version.
+    pub fn of(profile: &Profile) -> Result<Self> {
+        match profile.version {
+            (3.., _) => Ok(Self(&GIMP3)),
+            (major, minor) => Err(Error::new(
+                Kind::Plugin,
+                format!("there is no bridge for GIMP {major}.{minor} in this version of Pentimento"),
+                "install GIMP 3",
+            )),
+        }
+    }
+
+    /// All that belongs into its folder: its modules, the library that was found, and what describes that.
+    ///
+    /// # Errors
+    /// When the library or its manifest cannot be read.
+    pub fn files(&self, found: &Found) -> Result<Vec<File>> {
+        let is_module = |path: &Path| path.extension().is_some_and(|extension| extension == "py");
+        let modules = self.0.files().filter(|file| is_module(file.path()));
+        let mut files: Vec<_> = modules
+            .map(|file| {
+                let name = file.path().to_string_lossy().into_owned();
+                File {
+                    executable: name == PROGRAM,
+                    contents: file.contents().to_owned(),
+                    name,
+                }
+            })
+            .collect();
+        let library_name = found.library.file_name().unwrap_or_default().to_string_lossy();
+        // A library that lies alone is one that was just built.
+        let manifest = match found.manifest {
+            Some(_) => read(&found.library.with_file_name(manifest::FILE_NAME))?,
+            None => MANIFEST.as_bytes().to_owned(),
+        };
+        for (name, contents) in [
+            (library_name.as_ref(), read(&found.library)?),
+            (manifest::FILE_NAME, manifest),
+        ] {
+            files.push(File {
+                name: name.to_owned(),
+                contents,
+                executable: false,
+            });
+        }
+        Ok(files)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
+        let what = format!("{}: {error}", path.display());
+        Error::new(Kind::Plugin, what, "see that it may be read")
+    })
+}
