@@ -4,12 +4,11 @@
 //! `PENTIMENTO_REQUIRE_HOSTS` is set, as in CI, it fails.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{library, repository};
+use crate::{command, library};
 
 /// Tells that the test of an editor cannot be run, and what to do about it.
 ///
@@ -67,25 +66,30 @@ impl Gimp3 {
     }
 
     fn install(&self) {
-        let plug_in = self.folder.join("profile/plug-ins/pentimento");
-        fs::create_dir_all(&plug_in).expect("a folder can be made");
-        let bridge = fs::read_dir(repository().join("examples/gimp3")).expect("the bridge is there");
-        let modules = bridge.map(|entry| entry.expect("an entry").path());
-        let modules = modules.filter(|path| path.extension() == Some(OsStr::new("py")));
-        for file in modules.chain([library(), repository().join("manifest.toml")]) {
-            let name = file.file_name().expect("a file has a name");
-            fs::copy(&file, plug_in.join(name)).expect("a file can be copied");
-        }
+        let profile = self.folder.join("profile");
+        fs::create_dir_all(&profile).expect("a folder can be made");
+        let output = Command::new(command())
+            .args(["install", "gimp", "--profile"])
+            .arg(profile)
+            .arg("--plugin")
+            .arg(library())
+            .output()
+            .expect("the command runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// A command to be run where GIMP is. In another Debian it has /dev and /proc, in mounts that end with it.
+    /// A command to be run where GIMP is, in the shared folder. In another Debian it has /dev and /proc, in mounts that end with it.
     pub fn command(&self, program: &str) -> Command {
         let mut command = match &self.root {
-            None => Command::new(program),
+            None => {
+                let mut command = Command::new(program);
+                command.current_dir(&self.folder);
+                command
+            }
             Some(root) => {
                 let enter = r#"
                     mount --bind /dev "$1/dev" && mount -t proc proc "$1/proc" && mount --bind "$2" "$1/mnt" &&
-                    root=$1 && shift 2 && exec chroot "$root" "$@""#;
+                    root=$1 && shift 2 && exec chroot "$root" sh -c 'cd /mnt && exec "$@"' sh "$@""#;
                 let mut command = Command::new("unshare");
                 command.args(["--mount", "sh", "-c", enter, "sh"]);
                 command.args([root, &self.folder]).arg(program);
@@ -114,10 +118,23 @@ impl Gimp3 {
     /// # Panics
     /// When it fails, with what GIMP said.
     pub fn run_python(&self, code: &str) {
+        self.run("python-fu-eval", code);
+    }
+
+    /// Runs Script-Fu in GIMP without a window.
+    ///
+    /// # Panics
+    /// When it fails, with what GIMP said.
+    pub fn run_scheme(&self, code: &str) {
+        self.run("plug-in-script-fu-eval", code);
+    }
+
+    fn run(&self, interpreter: &str, code: &str) {
         let output = self
             .command(COMMAND)
             .args(["--no-interface", "--no-data", "--no-fonts", "--quit"])
-            .args(["--batch-interpreter=python-fu-eval", "--batch", code])
+            .arg(format!("--batch-interpreter={interpreter}"))
+            .args(["--batch", code])
             .output()
             .expect("GIMP runs");
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);

@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 use pentimento_tests::hosts::{Gimp3, missing};
@@ -80,4 +81,56 @@ fn at_the_screen_renders_are_stopped_undone_cancelled_and_killed() {
     }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     images("judge()");
+}
+
+/// The block of code in docs/gimp.md that is in this language.
+fn documented(language: &str) -> String {
+    let page = fs::read_to_string(repository().join("docs/gimp.md")).unwrap();
+    let (_, rest) = page.split_once(&format!("```{language}\n")).expect("an example");
+    rest.split_once("```").expect("the example ends").0.to_owned()
+}
+
+#[test]
+fn the_documented_scripts_work() {
+    let folder = TempDir::new().unwrap();
+    let Some(gimp) = Gimp3::find(folder.path()) else {
+        return;
+    };
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("photographs")).unwrap();
+    for (name, size) in [("a", 64), ("b", 48), ("c", 33)] {
+        content(size).write_png(&path(&format!("photographs/{name}.png")));
+    }
+    style(56).write_png(&path("painting.png"));
+    fs::write(path("folder.py"), documented("python")).unwrap();
+    gimp.run_python("exec(open('folder.py').read())");
+    let call = documented("scheme");
+    gimp.run_scheme(&format!(
+        r#"(let* ((image (car (gimp-file-load RUN-NONINTERACTIVE "photographs/a.png")))
+                  (layer (vector-ref (car (gimp-image-get-layers image)) 0)))
+             {call}
+             (gimp-file-save RUN-NONINTERACTIVE image "scheme.png"))"#
+    ));
+    for (name, painted) in [
+        ("a", "repainted/a.png"),
+        ("b", "repainted/b.png"),
+        ("c", "repainted/c.png"),
+        ("a", "scheme.png"),
+    ] {
+        let expected = path("expected.png");
+        let rendered = Command::new(command())
+            .arg("render")
+            .args([path(&format!("photographs/{name}.png")), path("painting.png")])
+            .args(["--quiet", "--preset=draft", "--output"])
+            .arg(&expected)
+            .arg("--plugin")
+            .arg(library())
+            .status()
+            .unwrap();
+        assert!(rendered.success());
+        let [expected, painted] = [expected, path(painted)].map(|path| image::open(path).unwrap().into_rgb8());
+        assert_eq!(expected.dimensions(), painted.dimensions());
+        let farthest = expected.iter().zip(painted.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(farthest <= Some(1), "{name}: {farthest:?}");
+    }
 }
