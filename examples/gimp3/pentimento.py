@@ -2,7 +2,7 @@
 """Pentimento in GIMP 3: a host of the plugin whose library lies beside this file.
 
 This file registers a procedure for each filter of the manifest and runs it. What it needs lies in modules of one idea
-each: the plugin (`library`), its parameters (`parameters`), layers (`canvas`), styles (`styles`), the worker thread
+each: the plugin (`library`, which lies in ../python-host, and `finding`), its parameters (`parameters`), layers (`canvas`), styles (`styles`), the worker thread
 (`rendering`) and the windows (`dialog`, `preview`, `progress`).
 
 GIMP's own Cancel kills a plug-in at once, so a render has a window of its own; the image is touched at the very end
@@ -19,6 +19,7 @@ gi.require_version("Gegl", "0.4")
 from gi.repository import Gegl, Gimp, GLib
 
 import canvas
+import finding
 import library
 import styles
 from library import Failure
@@ -62,7 +63,7 @@ class Session:
         canvas.check(layer)
         self._procedure, self._filter, self._layer, self._config = procedure, style_filter, layer, config
         self._run_mode, self._has_windows = run_mode, run_mode != Gimp.RunMode.NONINTERACTIVE
-        self._plugin = library.load(FOLDER, manifest.library)
+        self._plugin = finding.load(FOLDER, manifest.library)
         self._outcome = None
 
     def run(self):

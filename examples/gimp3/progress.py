@@ -84,7 +84,10 @@ class ProgressWindow(Gtk.Dialog):
         self._bar.set_fraction(report.fraction)
         self._bar.set_text(f"{report.fraction:.0%}")
         left = duration(report.seconds_left)
-        stage = _(report.stage).capitalize()
+        # What a plugin of another version says is shown as it is.
+        stages = {"looking at the canvas": _("Looking at the canvas"), "painting": _("Painting"),
+                  "looking at the style": _("Looking at the style")}
+        stage = stages.get(report.stage, report.stage)
         self._line.set_text(_("{stage}: {time} left").format(stage=stage, time=left) if left else stage)
         if report.preview:
             self._picture.set_from_pixbuf(pixbuf(report.preview, PICTURE_SIDE))

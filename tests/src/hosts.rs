@@ -22,6 +22,8 @@ pub fn missing(host: &str, how_to_get_it: &str) {
 
 /// A GIMP 3, with the bridge installed in a profile of its own.
 pub struct Gimp3 {
+    /// In which it speaks to its user, such as "de".
+    pub language: &'static str,
     /// The Debian that has it; `None` for the machine's own.
     root: Option<PathBuf>,
     folder: PathBuf,
@@ -50,6 +52,7 @@ impl Gimp3 {
             return None;
         }
         let gimp = Self {
+            language: "en",
             root,
             folder: folder.to_owned(),
         };
@@ -100,6 +103,7 @@ impl Gimp3 {
             .env_clear()
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
             .env("LANG", "C.UTF-8")
+            .env("LANGUAGE", self.language)
             .env("HOME", self.inside())
             .env("GIMP3_DIRECTORY", self.inside().join("profile"));
         command

@@ -134,3 +134,28 @@ fn the_documented_scripts_work() {
         assert!(farthest <= Some(1), "{name}: {farthest:?}");
     }
 }
+
+#[test]
+fn it_speaks_the_language_of_its_user() {
+    let folder = TempDir::new().unwrap();
+    let Some(mut gimp) = Gimp3::find(folder.path()) else {
+        return;
+    };
+    content(16).write_png(&folder.path().join("content.png"));
+    for (language, words) in [
+        ("de", "Es gibt keine andere Ebene"),
+        ("fr", "Il n’y a pas d’autre calque"),
+    ] {
+        gimp.language = language;
+        gimp.run_python(&format!(
+            "from gi.repository import Gimp, Gio\n\
+             image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path('content.png'))\n\
+             config = Gimp.get_pdb().lookup_procedure('plug-in-pentimento-style-transfer').create_config()\n\
+             config.set_property('image', image)\n\
+             config.set_core_object_array('drawables', image.get_layers())\n\
+             config.get_procedure().run(config)\n\
+             said = Gimp.get_pdb().get_last_error()\n\
+             assert '{words}' in said, said"
+        ));
+    }
+}

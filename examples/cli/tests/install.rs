@@ -79,13 +79,15 @@ fn it_installs_what_gimp_needs_and_takes_all_of_it_away() {
         let source = fs::read(home.path("plugin").join(name)).unwrap();
         assert_eq!(fs::read(installed.join(name)).unwrap(), source);
     }
-    let bridge = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gimp3");
-    for entry in fs::read_dir(bridge).unwrap().map(Result::unwrap) {
-        if entry.path().extension().is_some_and(|extension| extension == "py") {
-            let copy = installed.join(entry.file_name());
-            assert_eq!(fs::read(&copy).unwrap(), fs::read(entry.path()).unwrap());
-            assert!(said.contains(&copy.display().to_string()), "{said}");
-        }
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let bridge = fs::read_dir(examples.join("gimp3"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let modules = bridge.filter(|path| path.extension().is_some_and(|extension| extension == "py"));
+    for module in modules.chain([examples.join("python-host/library.py")]) {
+        let copy = installed.join(module.file_name().unwrap());
+        assert_eq!(fs::read(&copy).unwrap(), fs::read(module).unwrap());
+        assert!(said.contains(&copy.display().to_string()), "{said}");
     }
     let mode = |name: &str| fs::metadata(installed.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("pentimento.py"), 0o755);

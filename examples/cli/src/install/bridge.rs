@@ -13,13 +13,16 @@ use crate::error::{Error, Kind, Result};
 /// That of the plugin which is built together with this command.
 const MANIFEST: &str = include_str!("../../../../manifest.toml");
 static GIMP3: Dir = include_dir!("$CARGO_MANIFEST_DIR/../gimp3");
+/// What hosts in Python share.
+const LIBRARY_MODULE: &str = include_str!("../../../python-host/library.py");
+static CATALOGUES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../locale");
 /// The module that GIMP starts.
 const PROGRAM: &str = "pentimento.py";
 
 /// A file of an installed bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its name, in the bridge's folder.
+    /// Its name, in the bridge's folder; folders in it are separated by `/`.
     pub name: String,
     /// What it holds.
     pub contents: Vec<u8>,
@@ -47,7 +50,8 @@ impl Bridge {
         }
     }
 
-    /// All that belongs into its folder: its modules, the library that was found, and what describes that.
+    /// All that belongs into its folder: its modules and their translations, the library that was found, and what
+    /// describes that.
     ///
     /// # Errors
     /// When the library or its manifest cannot be read.
@@ -71,6 +75,7 @@ impl Bridge {
             None => MANIFEST.as_bytes().to_owned(),
         };
         for (name, contents) in [
+            ("library.py", LIBRARY_MODULE.as_bytes().to_owned()),
             (library_name.as_ref(), read(&found.library)?),
             (manifest::FILE_NAME, manifest),
         ] {
@@ -80,6 +85,7 @@ impl Bridge {
                 executable: false,
             });
         }
+        files.extend(translations()?);
         Ok(files)
     }
 }
@@ -89,4 +95,30 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         let what = format!("{}: {error}", path.display());
         Error::new(Kind::Plugin, what, "see that it may be read")
     })
+}
+
+/// The catalogues, compiled as gettext reads them.
+fn translations() -> Result<Vec<File>> {
+    let is_catalogue = |path: &Path| path.extension().is_some_and(|extension| extension == "po");
+    let catalogues = CATALOGUES.files().filter(|file| is_catalogue(file.path()));
+    let compiled = catalogues.map(|file| {
+        let language = file.path().file_stem().unwrap_or_default().to_string_lossy();
+        let contents = compile(file.contents()).map_err(|error| {
+            let what = format!("the catalogue {} cannot be compiled: {error}", file.path().display());
+            Error::new(Kind::Internal, what, "please report it")
+        })?;
+        Ok(File {
+            name: format!("locale/{language}/LC_MESSAGES/pentimento.mo"),
+            contents,
+            executable: false,
+        })
+    });
+    compiled.collect()
+}
+
+fn compile(catalogue: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let catalogue = polib::po_file::parse_from_reader(catalogue)?;
+    let compiled = tempfile::NamedTempFile::new()?;
+    polib::mo_file::write(&catalogue, compiled.path())?;
+    Ok(fs::read(compiled.path())?)
 }

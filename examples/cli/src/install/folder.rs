@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::bridge::File;
 use crate::error::{Error, Kind, Result};
@@ -74,9 +74,6 @@ impl Folder {
             contents: list.into_bytes(),
             executable: false,
         };
-        if mode == Mode::Change {
-            fs::create_dir_all(&self.0).map_err(|error| unusable(&self.0, &error))?;
-        }
         let mut changes = Vec::new();
         for name in outdated {
             changes.extend(self.remove(&name, mode)?);
@@ -93,7 +90,9 @@ impl Folder {
 
     /// Under another name first: an editor that has the old file open keeps it until it ends.
     fn write(&self, file: &File, path: &Path) -> io::Result<()> {
-        let mut unfinished = tempfile::NamedTempFile::new_in(&self.0)?;
+        let folder = path.parent().unwrap_or(&self.0);
+        fs::create_dir_all(folder)?;
+        let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
         unfinished.write_all(&file.contents)?;
         unfinished.as_file().sync_all()?;
         permit(unfinished.as_file(), file.executable)?;
@@ -125,19 +124,15 @@ impl Folder {
         let removed: BTreeSet<_> = changes
             .iter()
             .filter_map(|change| match change {
-                Change::Removed(path) => Some(path.clone()),
+                Change::Removed(path) => Some(path.as_path()),
                 _ => None,
             })
             .collect();
-        let entries = fs::read_dir(&self.0).map_err(|error| unusable(&self.0, &error))?;
-        let foreign: Vec<_> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| !removed.contains(path))
-            .collect();
+        let foreign = others(&self.0, &removed).map_err(|error| unusable(&self.0, &error))?;
         if foreign.is_empty() {
             if mode == Mode::Change {
-                fs::remove_dir(&self.0).map_err(|error| unusable(&self.0, &error))?;
+                // Nothing but folders is left in it.
+                fs::remove_dir_all(&self.0).map_err(|error| unusable(&self.0, &error))?;
             }
             changes.push(Change::Removed(self.0.clone()));
         }
@@ -148,8 +143,11 @@ impl Folder {
     /// The names of the files that are noted as ours. A name that leads elsewhere is none of ours.
     fn listed(&self) -> BTreeSet<String> {
         let list = fs::read_to_string(self.0.join(LIST)).unwrap_or_default();
-        let is_plain = |name: &&str| Path::new(name).file_name().is_some_and(|plain| plain == *name);
-        list.lines().filter(is_plain).map(str::to_owned).collect()
+        let is_inside = |name: &&str| {
+            let mut parts = Path::new(name).components();
+            !name.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))
+        };
+        list.lines().filter(is_inside).map(str::to_owned).collect()
     }
 
     fn remove(&self, name: &str, mode: Mode) -> Result<Option<Change>> {
@@ -163,9 +161,28 @@ impl Folder {
                 false => fs::remove_file(&path),
             };
             removed.map_err(|error| unusable(&path, &error))?;
+            // The folders that it leaves empty go too; others cannot be removed.
+            let above = path.ancestors().skip(1).take_while(|folder| *folder != self.0);
+            above.map_while(|folder| fs::remove_dir(folder).ok()).for_each(drop);
         }
         Ok(Some(Change::Removed(path)))
     }
+}
+
+/// The files below a folder, without those in `known` or below them.
+fn others(folder: &Path, known: &BTreeSet<&Path>) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if known.contains(path.as_path()) {
+            continue;
+        }
+        match path.is_dir() {
+            true => found.extend(others(&path, known)?),
+            false => found.push(path),
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(unix)]

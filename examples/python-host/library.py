@@ -1,16 +1,12 @@
-"""The Pentimento plugin, loaded with ctypes: the tables of pentimento.h, and a job that speaks Python.
+"""A Pentimento plugin in Python: the tables of pentimento.h for ctypes, and a job that speaks Python.
 
-Nothing here knows of GIMP. The structures follow host-sdk/include/pentimento.h field by field; what each function may
+It needs nothing but the standard library and knows of no editor: `host.py` beside it uses it, and so does the bridge
+of GIMP 3. The structures follow host-sdk/include/pentimento.h field by field; what each function may
 be called from is said there. Pictures cross as `Pixels`, which own their memory for as long as a call needs it.
 """
 
 import ctypes
-import os
-import sys
 from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
-from pathlib import Path
-
-from translation import _
 
 ABI = 1
 OK, STOPPED, CANCELLED = 0, 1, 2
@@ -21,8 +17,6 @@ LAYOUT_GRAY, LAYOUT_GRAY_ALPHA, LAYOUT_RGB, LAYOUT_RGBA = 1, 2, 3, 4
 TRANSFER_SRGB = 1
 SAMPLE_BYTES = {FORMAT_U8: 1, FORMAT_U16: 2, FORMAT_F32: 4}
 CHANNELS = {LAYOUT_GRAY: 1, LAYOUT_GRAY_ALPHA: 2, LAYOUT_RGB: 3, LAYOUT_RGBA: 4}
-
-PATH_VARIABLE = "PENTIMENTO_PLUGIN_PATH"
 
 
 class Failure(Exception):
@@ -210,46 +204,18 @@ class Job:
         return estimate.seconds, estimate.bytes
 
 
-def file_name(base):
-    """The library's file name on this system."""
-    prefix, suffix = {"win32": ("", ".dll"), "darwin": ("lib", ".dylib")}.get(sys.platform, ("lib", ".so"))
-    return prefix + base + suffix
-
-
-def user_folder():
-    """Where the plugins of the current user are put, for all hosts."""
-    home = Path.home()
-    data = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": home / "Library/Application Support"}
-    default = os.environ.get("XDG_DATA_HOME") or home / ".local/share"
-    return Path(data.get(sys.platform) or default) / "pentimento" / "plugins"
-
-
-def places(own_folder, base):
-    """The files that may be the library, best first."""
-    name = file_name(base)
-    for entry in filter(None, os.environ.get(PATH_VARIABLE, "").split(os.pathsep)):
-        yield Path(entry) if Path(entry).is_file() else Path(entry) / name
-    yield Path(own_folder) / name
-    folder = user_folder()
-    yield folder / name
-    if folder.is_dir():
-        yield from (inner / name for inner in sorted(folder.iterdir()) if inner.is_dir())
-
-
-def load(own_folder, base):
-    """The plugin's table, from the first place that has its library. It is never unloaded."""
-    candidates = list(places(own_folder, base))
-    path = next((path for path in candidates if path.is_file()), None)
-    if path is None:
-        raise Failure(_("The plugin's library was not found. It was looked for here:\n{places}\n"
-                        "Run “pentimento install gimp” again, or set {variable} to its folder.").format(
-                            places="\n".join(f"    {path}" for path in candidates), variable=PATH_VARIABLE))
+def load(path):
+    """The table of the plugin in this file. It is never unloaded."""
     try:
-        entry = ctypes.CDLL(str(path)).pentimento_entry
-    except (OSError, AttributeError) as error:
-        raise Failure(_("The plugin's library cannot be used: {reason}").format(reason=error)) from None
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise Failure(f"cannot load the library: {error}") from None
+    try:
+        entry = library.pentimento_entry
+    except AttributeError:
+        raise Failure(f"{path} is not a Pentimento plugin: it has no symbol pentimento_entry") from None
     entry.argtypes, entry.restype = [c_uint32], POINTER(Plugin)
     table = entry(ABI)
     if not table or table.contents.abi != ABI or table.contents.struct_size < ctypes.sizeof(Plugin):
-        raise Failure(_("{path} is a plugin for another version of this host.").format(path=path))
+        raise Failure(f"{path} does not speak ABI {ABI}")
     return table.contents
