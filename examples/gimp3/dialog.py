@@ -14,8 +14,10 @@ from choosers import StyleChooser
 from preview import Preview
 from translation import _
 
-ADVANCED_HEIGHT = 260
 CONTROLS_WIDTH = 420
+# What the dialog has above and below the controls, and a panel of the desktop.
+BESIDE_CONTROLS = 280
+SMALLEST_HEIGHT = 200
 
 
 class StyleDialog(GimpUi.ProcedureDialog):
@@ -32,7 +34,7 @@ class StyleDialog(GimpUi.ProcedureDialog):
         columns.pack_start(self._preview, False, True, 0)
         controls = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
         controls.set_size_request(CONTROLS_WIDTH, -1)
-        columns.pack_start(controls, True, True, 0)
+        columns.pack_start(self._scrolled(controls), True, True, 0)
         controls.pack_start(self._styles(layer), False, True, 0)
         controls.pack_start(self._second_style(layer), False, True, 0)
         for group in self._groups(advanced=False):
@@ -92,11 +94,18 @@ class StyleDialog(GimpUi.ProcedureDialog):
         inside = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
         for group in self._groups(advanced=True):
             inside.pack_start(self._group(group, advanced=True), False, True, 0)
-        scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, min_content_height=ADVANCED_HEIGHT)
-        scrolled.add(inside)
-        expander = Gtk.Expander(label=_("Advanced"))
-        expander.add(scrolled)
+        expander = Gtk.Expander(label=_("Advanced"), spacing=6)
+        expander.add(inside)
         return expander
+
+    def _scrolled(self, controls):
+        """As high as they are, but never higher than the screen."""
+        monitor = self.get_display().get_primary_monitor() or self.get_display().get_monitor(0)
+        room = max(monitor.get_workarea().height - BESIDE_CONTROLS, SMALLEST_HEIGHT)
+        scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, propagate_natural_height=True,
+                                      max_content_height=room)
+        scrolled.add(controls)
+        return scrolled
 
     def _align_labels(self):
         """All controls begin at one line."""
