@@ -76,6 +76,11 @@ def read_small(drawable):
     return _read(drawable, max(1, round(width * scale)), max(1, round(height * scale)), scale, library.FORMAT_U8)
 
 
+def look(drawable):
+    """A layer as `read_small` has it, and its own size."""
+    return read_small(drawable), size(drawable)
+
+
 def _read(drawable, width, height, scale, sample_format):
     layout = layout_of(drawable)
     kind = f"{BABL_COLOURS[layout]} {BABL_SAMPLES[sample_format]}"

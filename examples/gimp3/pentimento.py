@@ -116,11 +116,16 @@ class Session:
         return self._outcome
 
     def _deliver(self, picture):
-        image, opacity = self._layer.get_image(), self._config.get_property("opacity")
+        # GIMP was in use all the while.
         if not self._layer.is_valid():
             raise Failure(_("The layer was deleted while it was being painted."))
-        with canvas.undo_step(image):
-            if self._config.get_property("output") == NEW_LAYER:
+        canvas.check(self._layer)
+        resized = canvas.size(self._layer) != (picture.width, picture.height)
+        if resized:
+            Gimp.message(_("The layer was resized while it was being painted. The picture is in a layer of its own."))
+        opacity = self._config.get_property("opacity")
+        with canvas.undo_step(self._layer.get_image()):
+            if resized or self._config.get_property("output") == NEW_LAYER:
                 canvas.add_layer(self._layer, picture, opacity, self._name())
             else:
                 canvas.replace(self._layer, picture, opacity)

@@ -72,13 +72,13 @@ class Preview(Gtk.Box):
         self._waiting = None
         try:
             settings = self._filter.settings(self._config, preset_is_written_out=True)
-            chosen = styles.of(self._config, self._layer)
-            pictures = [(read(canvas.read_small), weight) for read, weight in chosen]
-            sizes = [read(canvas.size) for read, _weight in chosen]
+            looks = [(read(canvas.look), weight) for read, weight in styles.of(self._config, self._layer)]
         except Failure as error:
             self._state.set_text(str(error))
             self._cost.set_text("")
             return GLib.SOURCE_REMOVE
+        pictures = [(small, weight) for (small, _size), weight in looks]
+        sizes = [style_size for (_small, style_size), _weight in looks]
         self._state.set_text(_("Painting the preview…"))
         rendering = Rendering(self._plugin, self._filter.id, settings, self._original, pictures,
                               lambda report: self._report(rendering, report),

@@ -55,6 +55,9 @@ class Rendering(threading.Thread):
             failure = error
         except MemoryError:
             failure = Failure(_("There is not enough memory for the picture itself."))
+        except Exception as error:
+            # A defect; without an end the window would wait for ever.
+            failure = Failure(f"{type(error).__name__}: {error}")
         GLib.idle_add(self._on_end, status, picture, self._warnings, failure)
 
     def _progress(self, progress):

@@ -28,7 +28,7 @@ def make():
 
 
 def layers(name):
-    """The names and pixels of an image's layers."""
+    """The names and pixels of an image's layers, from the top."""
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file(name))
     found = []
     for layer in image.get_layers():
@@ -48,3 +48,9 @@ def judge():
         assert content_name == original[0][0] and style == original[1], f"{name}: more has changed than the layer"
         changed = sum(a != b for a, b in zip(content, original[0][1])) / len(content)
         assert changed > 0.5, f"{name}: the layer is not painted"
+
+    # A layer that was turned while it was being painted is left as it is, and its picture is not lost.
+    painted, turned, _style = layers("rotated.xcf")
+    assert "Neural Style Transfer" in painted[0], painted[0]
+    assert turned[0] == original[0][0]
+    assert len(painted[1]) == len(turned[1]) and painted[1] != turned[1]

@@ -84,6 +84,13 @@ class Painter:
         open_window(PROGRESS)
         time.sleep(4)
 
+    def read_message(self):
+        """Closes what GIMP has to say, if anything."""
+        time.sleep(1)
+        if windows(MESSAGE):
+            open_window(MESSAGE)
+            press("Return")
+
     def save(self, name):
         """Saves the image as it is, for the caller to look at."""
         open_window("canvas.xcf")
@@ -140,9 +147,7 @@ def play(folder):
     [process] = plug_in_processes()
     os.kill(process, signal.SIGKILL)
     gone(PROGRESS)
-    if windows(MESSAGE):
-        open_window(MESSAGE)
-        press("Return")
+    painter.read_message()
     if windows(r"^\*.*canvas\.xcf"):
         raise Failed("a killed render leaves the image as it was; it is marked as changed")
     # GIMP goes on: the next render works, to its end.
@@ -150,6 +155,16 @@ def play(folder):
     press("alt+s")
     gone(PROGRESS)
     painter.save("after_kill")
+
+    # GIMP is in use while it renders: Image, Transform, Rotate 90° clockwise.
+    painter.render()
+    open_window("canvas.xcf")
+    press("alt+i", "t", "c")
+    open_window(PROGRESS)
+    press("alt+s")
+    gone(PROGRESS)
+    painter.read_message()
+    painter.save("rotated")
 
 
 def main():
