@@ -145,7 +145,7 @@ pub struct InstallArguments {
 /// An editor that the plugin can be put into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Editor {
-    /// GIMP 3.
+    /// GIMP 3 and GIMP 2.10.
     Gimp,
 }
 

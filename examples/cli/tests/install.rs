@@ -164,9 +164,14 @@ fn all_profiles_are_found_and_one_that_fails_does_not_keep_the_others() {
         ".config/GIMP/2.8",
         ".config/GIMP/themes",
     ]);
+    // There is no compiler in its PATH.
     let (said, code) = home.run(&[]);
-    assert_eq!(code, 4, "{said}");
-    assert!(said.contains("no bridge for GIMP 2.10"), "{said}");
+    assert_eq!(code, 3, "{said}");
+    assert!(
+        said.contains("needs GIMP 2.10's headers") && said.contains("libgimp2.0-dev"),
+        "{said}"
+    );
+    assert!(!home.path(".config/GIMP/2.10/plug-ins").exists());
     assert!(!said.contains("2.8"), "{said}");
     for profile in [PROFILE, flatpak] {
         assert!(
@@ -174,6 +179,15 @@ fn all_profiles_are_found_and_one_that_fails_does_not_keep_the_others() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn what_would_not_run_in_a_sandbox_is_not_put_there() {
+    let home = Home::new(&[".var/app/org.gimp.GIMP/config/GIMP/2.10"]);
+    let before = home.contents();
+    let (said, code) = home.run(&[]);
+    assert_eq!((code, said.contains("sandbox")), (4, true), "{said}");
+    assert_eq!(home.contents(), before);
 }
 
 #[test]

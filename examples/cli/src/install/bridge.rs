@@ -7,6 +7,7 @@ use include_dir::{Dir, include_dir};
 use pentimento_host::discover::Found;
 use pentimento_host::manifest;
 
+use super::gimp2;
 use super::profiles::Profile;
 use crate::error::{Error, Kind, Result};
 
@@ -31,43 +32,52 @@ pub struct File {
 }
 
 /// The bridge for an editor.
-#[derive(Debug)]
-pub struct Bridge(&'static Dir<'static>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bridge {
+    /// Modules in Python.
+    Gimp3,
+    /// A program that is compiled where it is installed.
+    Gimp2,
+}
 
 impl Bridge {
     /// The one for the GIMP of this profile.
     ///
     /// # Errors
-    /// When there is none for that version.
+    /// When there is none that would run there.
     pub fn of(profile: &Profile) -> Result<Self> {
         match profile.version {
-            (3.., _) => Ok(Self(&GIMP3)),
-            (major, minor) => Err(Error::new(
+            (3.., _) => Ok(Self::Gimp3),
+            _ if profile.is_sandboxed() => Err(Error::new(
                 Kind::Plugin,
-                format!("there is no bridge for GIMP {major}.{minor} in this version of Pentimento"),
-                "install GIMP 3",
+                "a GIMP 2.10 in a sandbox of its own does not run programs that were compiled outside of it",
+                "use GIMP 3 there, or GIMP 2.10 from the system's packages",
             )),
+            _ => Ok(Self::Gimp2),
         }
     }
 
-    /// All that belongs into its folder: its modules and their translations, the library that was found, and what
-    /// describes that.
+    /// The program that has to be made for this machine, if it has one.
+    ///
+    /// # Errors
+    /// When it cannot be made here.
+    pub fn program(self) -> Result<Option<File>> {
+        match self {
+            Self::Gimp3 => Ok(None),
+            Self::Gimp2 => gimp2::compile().map(Some),
+        }
+    }
+
+    /// All else that belongs into its folder, the same on every machine: its modules and translations, the library that
+    /// was found, and what describes that.
     ///
     /// # Errors
     /// When the library or its manifest cannot be read.
-    pub fn files(&self, found: &Found) -> Result<Vec<File>> {
-        let is_module = |path: &Path| path.extension().is_some_and(|extension| extension == "py");
-        let modules = self.0.files().filter(|file| is_module(file.path()));
-        let mut files: Vec<_> = modules
-            .map(|file| {
-                let name = file.path().to_string_lossy().into_owned();
-                File {
-                    executable: name == PROGRAM,
-                    contents: file.contents().to_owned(),
-                    name,
-                }
-            })
-            .collect();
+    pub fn files(self, found: &Found) -> Result<Vec<File>> {
+        let mut files = match self {
+            Self::Gimp3 => modules(),
+            Self::Gimp2 => vec![gimp2::mark()],
+        };
         let library_name = found.library.file_name().unwrap_or_default().to_string_lossy();
         // A library that lies alone is one that was just built.
         let manifest = match found.manifest {
@@ -75,7 +85,6 @@ impl Bridge {
             None => MANIFEST.as_bytes().to_owned(),
         };
         for (name, contents) in [
-            ("library.py", LIBRARY_MODULE.as_bytes().to_owned()),
             (library_name.as_ref(), read(&found.library)?),
             (manifest::FILE_NAME, manifest),
         ] {
@@ -88,6 +97,21 @@ impl Bridge {
         files.extend(translations()?);
         Ok(files)
     }
+}
+
+/// The modules of GIMP 3's bridge.
+fn modules() -> Vec<File> {
+    let is_module = |path: &Path| path.extension().is_some_and(|extension| extension == "py");
+    let modules = GIMP3.files().filter(|file| is_module(file.path()));
+    let modules = modules.map(|file| (file.path().to_string_lossy().into_owned(), file.contents()));
+    modules
+        .chain([("library.py".to_owned(), LIBRARY_MODULE.as_bytes())])
+        .map(|(name, contents)| File {
+            executable: name == PROGRAM,
+            contents: contents.to_owned(),
+            name,
+        })
+        .collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

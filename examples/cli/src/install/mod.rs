@@ -7,6 +7,7 @@
 
 pub mod bridge;
 pub mod folder;
+pub mod gimp2;
 pub mod profiles;
 
 use std::fmt::Write;
@@ -81,7 +82,9 @@ fn each(profiles: &[Profile], mut work: impl FnMut(&Profile) -> Result<()>) -> R
 fn install(profile: &Profile, found: &Found, mode: Mode) -> Result<()> {
     let bridge = Bridge::of(profile)?;
     let folder = Folder::new(profile.plug_in_folder());
-    report(folder.install(bridge.files(found)?, mode)?, mode)
+    let mut files = bridge.files(found)?;
+    files.extend(bridge.program()?);
+    report(folder.install(files, mode)?, mode)
 }
 
 fn uninstall(profile: &Profile, mode: Mode) -> Result<()> {

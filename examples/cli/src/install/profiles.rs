@@ -45,6 +45,14 @@ impl Profile {
         })
     }
 
+    /// Whether it is that of a GIMP in a flatpak or snap, which sees the system's libraries no more than they see it.
+    pub fn is_sandboxed(&self) -> bool {
+        let parts: Vec<_> = self.path.iter().collect();
+        parts
+            .windows(2)
+            .any(|pair| pair == [".var", "app"] || pair == ["snap", "gimp"])
+    }
+
     /// The folder that holds our bridge.
     pub fn plug_in_folder(&self) -> PathBuf {
         self.path.join("plug-ins").join(PLUG_IN)
