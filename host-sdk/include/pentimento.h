@@ -40,6 +40,9 @@
 // The name of the extension whose table is `pentimento_estimation`.
 #define PENTIMENTO_ESTIMATE_EXTENSION "pentimento.estimate/1"
 
+// The name of the extension whose table is `pentimento_presets`.
+#define PENTIMENTO_PRESETS_EXTENSION "pentimento.presets/1"
+
 // One render to be: a filter, its settings, and a way to end it. Opaque.
 typedef struct pentimento_job pentimento_job;
 
@@ -410,6 +413,29 @@ typedef struct pentimento_estimation {
                                   struct pentimento_error *error);
 } pentimento_estimation;
 
+// Tells what presets make of the other parameters, for dialogs that show it.
+typedef struct pentimento_presets {
+    // `sizeof(pentimento_presets)`.
+    uint32_t struct_size;
+    // Reserved, 0.
+    uint32_t reserved;
+    // `[any-thread]` Writes the id of the CHOICE whose values are the presets of the filter with that id, as text ended
+    // by NUL, under the same rules as `job_state`; an empty text for a filter without presets.
+    pentimento_status (*parameter)(const char *filter,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *needed,
+                                   struct pentimento_error *error);
+    // `[main-thread]` Writes the value that a parameter has in a job, as text that `job_set_text` takes, under the same
+    // rules as `job_state`: what was set, or what the job's preset makes of it, or its default.
+    pentimento_status (*value)(const pentimento_job *job,
+                               const char *id,
+                               char *buffer,
+                               size_t capacity,
+                               size_t *needed,
+                               struct pentimento_error *error);
+} pentimento_presets;
+
 // The type of `PENTIMENTO_ENTRY_SYMBOL`. `[any-thread]`
 typedef const struct pentimento_plugin *(*pentimento_entry_function)(uint32_t abi);
 
@@ -576,6 +602,11 @@ PENTIMENTO_ASSERT(offsetof(pentimento_estimation, struct_size) == 0);
 PENTIMENTO_ASSERT(offsetof(pentimento_estimation, reserved) == 4);
 PENTIMENTO_ASSERT(offsetof(pentimento_estimation, estimate) == 8);
 PENTIMENTO_ASSERT(sizeof(pentimento_estimation) == 16);
+PENTIMENTO_ASSERT(offsetof(pentimento_presets, struct_size) == 0);
+PENTIMENTO_ASSERT(offsetof(pentimento_presets, reserved) == 4);
+PENTIMENTO_ASSERT(offsetof(pentimento_presets, parameter) == 8);
+PENTIMENTO_ASSERT(offsetof(pentimento_presets, value) == 16);
+PENTIMENTO_ASSERT(sizeof(pentimento_presets) == 24);
 #endif
 #undef PENTIMENTO_ASSERT
 

@@ -456,6 +456,39 @@ pub struct Estimation {
     ) -> Status,
 }
 
+/// The name of the extension whose table is [`Presets`].
+pub const PRESETS_EXTENSION: &str = "pentimento.presets/1";
+
+/// Tells what presets make of the other parameters, for dialogs that show it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "layout", derive(abi_stable::StableAbi))]
+pub struct Presets {
+    /// `sizeof(pentimento_presets)`.
+    pub struct_size: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// `[any-thread]` Writes the id of the CHOICE whose values are the presets of the filter with that id, as text ended
+    /// by NUL, under the same rules as `job_state`; an empty text for a filter without presets.
+    pub parameter: unsafe extern "C" fn(
+        filter: *const c_char,
+        buffer: *mut c_char,
+        capacity: usize,
+        needed: *mut usize,
+        error: *mut Error,
+    ) -> Status,
+    /// `[main-thread]` Writes the value that a parameter has in a job, as text that `job_set_text` takes, under the same
+    /// rules as `job_state`: what was set, or what the job's preset makes of it, or its default.
+    pub value: unsafe extern "C" fn(
+        job: *const Job,
+        id: *const c_char,
+        buffer: *mut c_char,
+        capacity: usize,
+        needed: *mut usize,
+        error: *mut Error,
+    ) -> Status,
+}
+
 /// The offsets of a shipped table, frozen. A failure here means that old hosts would read garbage.
 macro_rules! freeze {
     ($table:ident: $size:literal { $($field:ident: $offset:literal),* $(,)? }) => {
@@ -492,3 +525,4 @@ freeze!(Size: 8 { width: 0, height: 4 });
 freeze!(EstimateRequest: 24 { struct_size: 0, style_count: 4, content: 8, styles: 16 });
 freeze!(Estimate: 24 { struct_size: 0, reserved: 4, seconds: 8, bytes: 16 });
 freeze!(Estimation: 16 { struct_size: 0, reserved: 4, estimate: 8 });
+freeze!(Presets: 24 { struct_size: 0, reserved: 4, parameter: 8, value: 16 });

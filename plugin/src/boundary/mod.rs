@@ -15,6 +15,7 @@ mod host;
 mod image;
 mod jobs;
 mod pointer;
+mod presets;
 mod render;
 mod table;
 

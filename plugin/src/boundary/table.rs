@@ -10,7 +10,7 @@ use pentimento_host::layout::LayoutTag;
 
 use super::describe::{self, descriptions};
 use super::guard::catch;
-use super::{diagnostics, estimate, jobs, pointer, render};
+use super::{diagnostics, estimate, jobs, pointer, presets, render};
 
 fn table() -> &'static abi::Plugin {
     static TABLE: LazyLock<abi::Plugin> = LazyLock::new(|| {
@@ -53,6 +53,7 @@ unsafe extern "C" fn extension(name: *const c_char) -> *const c_void {
         match unsafe { pointer::text(name, "name") } {
             Ok(abi::DIAGNOSTICS_EXTENSION) => ptr::from_ref(&diagnostics::TABLE).cast(),
             Ok(abi::ESTIMATE_EXTENSION) => ptr::from_ref(&estimate::TABLE).cast(),
+            Ok(abi::PRESETS_EXTENSION) => ptr::from_ref(&presets::TABLE).cast(),
             _ => ptr::null(),
         }
     };

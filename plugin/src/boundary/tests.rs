@@ -5,4 +5,5 @@ mod describe;
 mod ending;
 mod estimate;
 mod fixture;
+mod presets;
 mod renders;

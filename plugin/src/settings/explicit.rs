@@ -70,6 +70,23 @@ impl Settings {
     /// # Errors
     /// [`Error::Argument`], naming a parameter whose text is not understood.
     pub fn resolve<T: DeserializeOwned>(&self) -> Result<T> {
+        let table = toml::Value::try_from(self.resolved()).map_err(|error| Error::Internal(error.to_string()))?;
+        serde_path_to_error::deserialize(table)
+            .map_err(|error| Error::argument(error.path().to_string(), error.inner().message()))
+    }
+
+    /// The value that a parameter has, as text that [`Settings::set_text`] takes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`], naming `id`, when there is no such parameter.
+    pub fn value(&self, id: &str) -> Result<String> {
+        let parameter = self.parameter(id)?;
+        let resolved = self.resolved();
+        Ok(resolved.get(id).copied().unwrap_or(&parameter.default).to_string())
+    }
+
+    /// Every parameter's value.
+    fn resolved(&self) -> BTreeMap<&str, &Value> {
         let mut resolved: BTreeMap<&str, &Value> = BTreeMap::new();
         for parameter in &self.filter.parameters {
             resolved.insert(&parameter.id, &parameter.default);
@@ -85,21 +102,22 @@ impl Settings {
             );
         }
         resolved.extend(self.values.iter().map(|(id, value)| (id.as_str(), value)));
-
-        let table = toml::Value::try_from(resolved).map_err(|error| Error::Internal(error.to_string()))?;
-        serde_path_to_error::deserialize(table)
-            .map_err(|error| Error::argument(error.path().to_string(), error.inner().message()))
+        resolved
     }
 
-    fn set(&mut self, id: &str, value: impl FnOnce(&Parameter) -> Result<Value, String>) -> Result<()> {
-        let parameter = self.filter.parameter(id).ok_or_else(|| {
+    fn parameter(&self, id: &str) -> Result<&'static Parameter> {
+        self.filter.parameter(id).ok_or_else(|| {
             let known: Vec<_> = self.filter.parameters.iter().map(|known| known.id.as_str()).collect();
             let filter = &self.filter.id;
             Error::argument(
                 "id",
                 format!("{id:?} is not a parameter of {filter}, which has {}", known.join(", ")),
             )
-        })?;
+        })
+    }
+
+    fn set(&mut self, id: &str, value: impl FnOnce(&Parameter) -> Result<Value, String>) -> Result<()> {
+        let parameter = self.parameter(id)?;
         let value = value(parameter).map_err(|reason| Error::argument(id, reason))?;
         self.values.insert(id.to_owned(), value);
         Ok(())
