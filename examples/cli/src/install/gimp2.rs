@@ -64,7 +64,8 @@ pub fn compile() -> Result<File> {
     let mut command = Command::new(compiler);
     command
         .current_dir(folder.path())
-        .args(["-std=c11", "-O2"])
+        // GTK 2's own headers warn of what has become of GLib since.
+        .args(["-std=c11", "-O2", "-I.", "-w"])
         .args(includes.split_whitespace())
         .args(c_files)
         .arg("-o")
@@ -92,7 +93,10 @@ fn run(command: &mut Command, needed: &str) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| failed(format!("{name}: {error}")))?;
     if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        // A compiler says much that follows from the first thing that it misses.
+        let reason = said.lines().find(|line| line.contains("error")).unwrap_or(said.trim());
+        return Err(failed(reason.to_owned()));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
