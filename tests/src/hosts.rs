@@ -20,6 +20,19 @@ pub fn missing(host: &str, how_to_get_it: &str) {
     eprintln!("NOT TESTED: {text}");
 }
 
+/// Installs the bridge in a profile.
+fn install(profile: &Path) {
+    fs::create_dir_all(profile).expect("a folder can be made");
+    let output = Command::new(command())
+        .args(["install", "gimp", "--profile"])
+        .arg(profile)
+        .arg("--plugin")
+        .arg(library())
+        .output()
+        .expect("the command runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// A GIMP 3, with the bridge installed in a profile of its own.
 pub struct Gimp3 {
     /// In which it speaks to its user, such as "de".
@@ -56,7 +69,7 @@ impl Gimp3 {
             root,
             folder: folder.to_owned(),
         };
-        gimp.install();
+        install(&gimp.folder.join("profile"));
         Some(gimp)
     }
 
@@ -66,19 +79,6 @@ impl Gimp3 {
             Some(_) => Path::new(INSIDE),
             None => &self.folder,
         }
-    }
-
-    fn install(&self) {
-        let profile = self.folder.join("profile");
-        fs::create_dir_all(&profile).expect("a folder can be made");
-        let output = Command::new(command())
-            .args(["install", "gimp", "--profile"])
-            .arg(profile)
-            .arg("--plugin")
-            .arg(library())
-            .output()
-            .expect("the command runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// A command to be run where GIMP is, in the shared folder. In another Debian it has /dev and /proc, in mounts that end with it.
@@ -143,5 +143,74 @@ impl Gimp3 {
             .expect("GIMP runs");
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}\n{said}", output.status);
+    }
+}
+
+/// A GIMP 2.10 of the machine, with the bridge compiled for it and installed in a profile of its own.
+pub struct Gimp2 {
+    /// In which it speaks to its user, such as "de".
+    pub language: &'static str,
+    folder: PathBuf,
+}
+
+impl Gimp2 {
+    /// `None`, with a message, where there is none. It has its profile in `folder`.
+    ///
+    /// # Panics
+    /// When the bridge cannot be installed, or GIMP is required and missing.
+    pub fn find(folder: &Path) -> Option<Self> {
+        let has = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        if !has("gimp-console-2.10", &["--version"]) || !has("pkg-config", &["--exists", "gimpui-2.0"]) {
+            missing(
+                "GIMP 2.10",
+                "install it and its headers (on Debian 12: gimp, libgimp2.0-dev and pkgconf)",
+            );
+            return None;
+        }
+        let gimp = Self {
+            language: "en",
+            folder: folder.to_owned(),
+        };
+        install(&gimp.profile());
+        Some(gimp)
+    }
+
+    fn profile(&self) -> PathBuf {
+        self.folder.join("2.10")
+    }
+
+    /// A command to be run in the folder.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LANG", "C.UTF-8")
+            .env("LANGUAGE", self.language)
+            .env("HOME", &self.folder)
+            .env("GIMP2_DIRECTORY", self.profile());
+        command
+    }
+
+    /// Runs scripts in Script-Fu, one after the other in one GIMP without a window; what GIMP said. A script that fails
+    /// does not keep the others from being run.
+    ///
+    /// # Panics
+    /// When GIMP does not come to its end.
+    pub fn run_scheme(&self, scripts: &[String]) -> String {
+        let mut command = self.command("gimp-console-2.10");
+        command.args(["--no-interface", "--no-data", "--no-fonts"]);
+        for script in scripts {
+            command.args(["--batch", script]);
+        }
+        let output = command.args(["--batch", "(gimp-quit 1)"]).output().expect("GIMP runs");
+        // Errors and messages go to the latter, in order.
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}\n{said}", output.status);
+        said.into_owned()
     }
 }
