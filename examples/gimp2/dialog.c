@@ -9,6 +9,8 @@
 #include "styles.h"
 
 enum { RESET = 1 };
+// As GIMP's frames have it.
+enum { INDENTATION = 16 };
 // What the dialog has above and below the controls, and a panel of the desktop; and how low it may get.
 enum { BESIDE_CONTROLS = 220, SMALLEST_HEIGHT = 200, SCROLLBAR = 24 };
 
@@ -113,7 +115,7 @@ static GtkWidget *new_second_style(Dialog *dialog)
     gtk_box_pack_start(GTK_BOX(box), dialog->second, FALSE, TRUE, 0);
     gtk_box_pack_start(GTK_BOX(box), table, FALSE, TRUE, 0);
     GtkWidget *indented = gtk_alignment_new(0, 0, 1, 1), *expander = gtk_expander_new(_("Second style"));
-    gtk_alignment_set_padding(GTK_ALIGNMENT(indented), 6, 0, 12, 0);
+    gtk_alignment_set_padding(GTK_ALIGNMENT(indented), 6, 0, INDENTATION, 0);
     gtk_container_add(GTK_CONTAINER(indented), box);
     gtk_container_add(GTK_CONTAINER(expander), indented);
     gboolean chosen = settings->second_style != -1 || *settings->second_style_file;

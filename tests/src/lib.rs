@@ -2,7 +2,7 @@
 //!
 //! The unit tests of each crate see its parts; the tests of this package load the library that ships and render with
 //! it, from Rust, C, Python and the command line. Here is what they share: where the [`library`] and the
-//! [`program`](command) are, [`pictures`], [`process`], the editors ([`hosts`]), and [`render`], the shortest way from
+//! [`program`](command) are, [`pictures`], [`process`], the editors ([`hosts`]) and a painter at their [`screen`], and [`render`], the shortest way from
 //! settings to a picture.
 
 pub mod built;
@@ -12,6 +12,8 @@ pub mod pictures;
 #[path = "../../plugin/tests/process/mod.rs"]
 pub mod process;
 pub mod render;
+#[cfg(unix)]
+pub mod screen;
 
 use std::path::Path;
 

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use pentimento_tests::hosts::{Gimp3, missing};
+use pentimento_tests::screen;
 use pentimento_tests::{command, content, library, repository, style};
 use tempfile::TempDir;
 
@@ -42,16 +43,16 @@ fn at_the_screen_renders_are_stopped_undone_cancelled_and_killed() {
     let Some(gimp) = Gimp3::find(folder.path()) else {
         return;
     };
-    for tool in ["Xvfb", "openbox", "xdotool", "import"] {
-        if !gimp.has(tool) {
-            return missing(tool, "install xvfb, openbox, xdotool and imagemagick");
-        }
+    if let Some(tool) = screen::missing_tool(|tool| gimp.has(tool)) {
+        return missing(tool, screen::HOW);
     }
     content(256).write_png(&folder.path().join("content.png"));
     style(256).write_png(&folder.path().join("style.png"));
-    for file in ["screen.py", "images.py"] {
-        fs::copy(repository().join("tests/gimp3").join(file), folder.path().join(file)).unwrap();
-    }
+    fs::copy(
+        repository().join("tests/gimp3/images.py"),
+        folder.path().join("images.py"),
+    )
+    .unwrap();
     // Nothing is to stand between the painter and the image.
     fs::write(
         folder.path().join("profile/gimprc"),
@@ -66,20 +67,7 @@ fn at_the_screen_renders_are_stopped_undone_cancelled_and_killed() {
         ));
     };
     images("make()");
-    let output = gimp
-        .command("python3")
-        .arg(inside.join("screen.py"))
-        .arg(inside)
-        .output()
-        .unwrap();
-    if let Some(keep) = env::var_os("PENTIMENTO_SCREENSHOTS") {
-        for shot in fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()) {
-            if shot.extension() == Some(OsStr::new("png")) {
-                fs::copy(&shot, Path::new(&keep).join(shot.file_name().unwrap())).unwrap();
-            }
-        }
-    }
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    screen::play(folder.path(), inside, gimp.command("python3"), "gimp", ":79");
     images("judge()");
 }
 

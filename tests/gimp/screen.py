@@ -1,8 +1,8 @@
-"""A painter at the screen of GIMP 3: run by `tests/tests/gimp3.rs` beside a GIMP of its own, under Xvfb.
+"""A painter at the screen of a GIMP: run by `tests/tests/gimp3.rs` and `gimp2_screen.rs` under Xvfb.
 
-    screen.py FOLDER
+    screen.py FOLDER PROGRAM DISPLAY
 
-It opens the filter from the menu by keyboard, renders, stops, undoes, cancels, and kills the plug-in in mid-render,
+It starts the program on that display, opens the filter from the menu by keyboard, renders, stops, undoes, cancels, and kills the plug-in in mid-render,
 saving the image each time. FOLDER holds `canvas.xcf`, of two layers; the saved images are left there as `NAME.xcf`,
 and screenshots as `NAME.png`. What the images must hold is judged by the caller, in a GIMP without a window.
 """
@@ -15,7 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-DISPLAY = ":79"
 DIALOG, PROGRESS, MESSAGE = "^Neural Style Transfer$", "^Neural Style Transfer: ", "^GIMP Message$"
 PATIENCE = 60
 
@@ -102,15 +101,16 @@ class Painter:
 
 
 def plug_in_processes():
-    """Those of this screen: other tests have plug-ins too."""
+    """Those of this display: other tests have plug-ins too."""
+    display = f"DISPLAY={os.environ['DISPLAY']}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command, environment = ((process / name).read_bytes() for name in ("cmdline", "environ"))
         except OSError:
             continue
-        ours = f"DISPLAY={DISPLAY}".encode() in environment.split(b"\0")
-        if ours and b"plug-ins/pentimento/pentimento.py" in command and b"-run" in command:
+        ours = display in environment.split(b"\0")
+        if ours and b"plug-ins/pentimento/pentimento" in command and b"-run" in command:
             found.append(int(process.name))
     return found
 
@@ -168,22 +168,21 @@ def play(folder):
 
 
 def main():
-    folder = Path(sys.argv[1])
-    environment = os.environ | {"DISPLAY": DISPLAY}
-    os.environ["DISPLAY"] = DISPLAY
+    folder, program, display = Path(sys.argv[1]), *sys.argv[2:]
+    os.environ["DISPLAY"] = display
     started = []
     try:
-        for command in (["Xvfb", DISPLAY, "-screen", "0", "1280x960x24"], ["openbox"],
-                        ["gimp", "--new-instance", "--no-splash", folder / "canvas.xcf"]):
+        for command in (["Xvfb", display, "-screen", "0", "1280x960x24"], ["openbox"],
+                        [program, "--new-instance", "--no-splash", folder / "canvas.xcf"]):
             log = open(folder / f"{command[0]}.log", "w")
-            started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+            started.append(subprocess.Popen(command, stdout=log, stderr=log))
             time.sleep(1)
         play(folder)
         if started[-1].poll() is not None:
             raise Failed("GIMP has ended")
     except Failed as failure:
         subprocess.run(["import", "-window", "root", folder / "failed.png"])
-        sys.exit(f"{failure}\n{(folder / 'gimp.log').read_text()[-3000:]}")
+        sys.exit(f"{failure}\n{(folder / f'{program}.log').read_text()[-3000:]}")
     finally:
         for process in reversed(started):
             process.kill()
