@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Prints all texts that people read in an editor, as a JSON list: what the catalogues beside this file must translate.
 
-They are those of the manifest, and the arguments of `_` in the modules of the bridges.
+They are those of the manifest, and the arguments of `_` in the bridges, in Python and in C.
 """
 
 import ast
 import json
+import re
 import tomllib
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BRIDGES = ["gimp3"]
+BRIDGES = ["gimp2", "gimp3"]
+# In C, texts that stand beside each other are one.
+C_TEXT = r'"(?:[^"\\]|\\.)*"'
+C_CALL = re.compile(rf"\b_\((\s*{C_TEXT}(?:\s*{C_TEXT})*)\s*\)")
 
 
 def of_manifest():
@@ -25,7 +29,10 @@ def of_manifest():
                     yield value
                 elif key != "values":
                     yield from walk(value)
-    yield from walk(tomllib.loads((REPOSITORY / "manifest.toml").read_text(encoding="utf-8"))["filter"])
+    filters = tomllib.loads((REPOSITORY / "manifest.toml").read_text(encoding="utf-8"))["filter"]
+    yield from walk(filters)
+    # GIMP 2.10 looks up what stands in its menu.
+    yield from (f"_{entry['label']}…" for entry in filters)
 
 
 def of_module(path):
@@ -36,11 +43,19 @@ def of_module(path):
                 yield node.args[0].value
 
 
+def of_c(path):
+    """The same in C, whose escapes are Python's."""
+    for call in C_CALL.finditer(path.read_text(encoding="utf-8")):
+        yield "".join(ast.literal_eval(text) for text in re.findall(C_TEXT, call[1]))
+
+
 def main():
     texts = list(of_manifest())
     for bridge in BRIDGES:
-        for path in sorted((REPOSITORY / "examples" / bridge).glob("*.py")):
-            texts += of_module(path)
+        folder = REPOSITORY / "examples" / bridge
+        for pattern, texts_of in (("*.py", of_module), ("*.c", of_c)):
+            for path in sorted(folder.glob(pattern)):
+                texts += texts_of(path)
     print(json.dumps(list(dict.fromkeys(texts)), ensure_ascii=False, indent=0))
 
 

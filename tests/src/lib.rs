@@ -15,6 +15,7 @@ pub mod render;
 #[cfg(unix)]
 pub mod screen;
 
+use std::fs;
 use std::path::Path;
 
 pub use built::{command, library};
@@ -24,4 +25,14 @@ pub use render::{Settings, plugin, render};
 /// The repository's folder.
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The first example in a page of `docs/` that is in this language.
+///
+/// # Panics
+/// When there is none.
+pub fn documented(page: &str, language: &str) -> String {
+    let page = fs::read_to_string(repository().join("docs").join(page)).expect("the page is there");
+    let (_, rest) = page.split_once(&format!("```{language}\n")).expect("an example");
+    rest.split_once("```").expect("the example ends").0.to_owned()
 }

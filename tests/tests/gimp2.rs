@@ -7,7 +7,7 @@ use std::process::Command;
 
 use image::{DynamicImage, RgbImage};
 use pentimento_tests::hosts::Gimp2;
-use pentimento_tests::{command, content, library, repository, style};
+use pentimento_tests::{command, content, documented, library, repository, style};
 use tempfile::TempDir;
 
 /// The settings of the scenes.
@@ -312,5 +312,42 @@ fn what_cannot_be_painted_is_refused_in_words_and_left_as_it_was() {
         }
         let [before, after] = ["before", "after"].map(|when| stage.read(&format!("{name}-{when}")));
         assert_eq!(before, after, "{name}");
+    }
+}
+
+#[test]
+fn the_documented_script_repaints_a_folder() {
+    let Some(stage) = Stage::new() else {
+        return;
+    };
+    for folder in ["photographs", "repainted"] {
+        fs::create_dir(stage.path(folder)).unwrap();
+    }
+    for (name, size) in [("a", 64), ("b", 48), ("c", 33)] {
+        content(size).write_png(&stage.path(&format!("photographs/{name}.png")));
+    }
+    style(56).write_png(&stage.path("painting.png"));
+    fs::write(stage.path("folder.scm"), documented("gimp.md", "lisp")).unwrap();
+    let said = stage.gimp.run_scheme(&["(load \"folder.scm\")".to_owned()]);
+    for name in ["a", "b", "c"] {
+        let expected = stage.expected(&[&format!("photographs/{name}"), "painting"], &["--preset=draft"]);
+        assert!(stage.path(&format!("repainted/{name}.png")).exists(), "{said}");
+        let painted = stage.rgb(&format!("repainted/{name}"));
+        assert!(farthest(&painted, &expected.into_rgb8()) <= 1, "{name}");
+    }
+}
+
+#[test]
+fn it_speaks_the_language_of_its_user() {
+    let Some(mut stage) = Stage::new() else {
+        return;
+    };
+    for (language, words) in [
+        ("de", "Es gibt keine andere Ebene"),
+        ("fr", "Il n’y a pas d’autre calque"),
+    ] {
+        stage.gimp.language = language;
+        let said = stage.play(&["refuse-lone".to_owned()]);
+        assert!(said.contains(words), "{said}");
     }
 }

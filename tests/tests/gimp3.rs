@@ -2,14 +2,12 @@
 //! its screen, `tests/gimp3/screen.py`.
 #![cfg(unix)]
 
-use std::ffi::OsStr;
-use std::path::Path;
+use std::fs;
 use std::process::Command;
-use std::{env, fs};
 
 use pentimento_tests::hosts::{Gimp3, missing};
 use pentimento_tests::screen;
-use pentimento_tests::{command, content, library, repository, style};
+use pentimento_tests::{command, content, documented, library, repository, style};
 use tempfile::TempDir;
 
 #[test]
@@ -71,13 +69,6 @@ fn at_the_screen_renders_are_stopped_undone_cancelled_and_killed() {
     images("judge()");
 }
 
-/// The block of code in docs/gimp.md that is in this language.
-fn documented(language: &str) -> String {
-    let page = fs::read_to_string(repository().join("docs/gimp.md")).unwrap();
-    let (_, rest) = page.split_once(&format!("```{language}\n")).expect("an example");
-    rest.split_once("```").expect("the example ends").0.to_owned()
-}
-
 #[test]
 fn the_documented_scripts_work() {
     let folder = TempDir::new().unwrap();
@@ -90,9 +81,9 @@ fn the_documented_scripts_work() {
         content(size).write_png(&path(&format!("photographs/{name}.png")));
     }
     style(56).write_png(&path("painting.png"));
-    fs::write(path("folder.py"), documented("python")).unwrap();
+    fs::write(path("folder.py"), documented("gimp.md", "python")).unwrap();
     gimp.run_python("exec(open('folder.py').read())");
-    let call = documented("scheme");
+    let call = documented("gimp.md", "scheme");
     gimp.run_scheme(&format!(
         r#"(let* ((image (car (gimp-file-load RUN-NONINTERACTIVE "photographs/a.png")))
                   (layer (vector-ref (car (gimp-image-get-layers image)) 0)))
