@@ -2,8 +2,8 @@
 
     screen.py FOLDER PROGRAM DISPLAY
 
-It starts the program on that display, opens the filter from the menu by keyboard, renders, stops, undoes, cancels, and kills the plug-in in mid-render,
-saving the image each time. FOLDER holds `canvas.xcf`, of two layers; the saved images are left there as `NAME.xcf`,
+It starts the program on that display, opens the filter from the menu by keyboard, looks at the preview, renders, stops,
+undoes, cancels, and kills the plug-in in mid-render, saving the image each time. FOLDER holds `canvas.xcf`, of two layers; the saved images are left there as `NAME.xcf`,
 and screenshots as `NAME.png`. What the images must hold is judged by the caller, in a GIMP without a window.
 """
 
@@ -17,6 +17,8 @@ from pathlib import Path
 
 DIALOG, PROGRESS, MESSAGE = "^Neural Style Transfer$", "^Neural Style Transfer: ", "^GIMP Message$"
 PATIENCE = 60
+# Of the preview's pixels, of which there are 60000: more than half, and what a tooltip takes.
+MUCH, LITTLE = 30000, 10000
 
 
 class Failed(Exception):
@@ -76,6 +78,39 @@ class Painter:
         press("alt+r", "a", "n")
         open_window(DIALOG)
 
+    def shot_of_preview(self, name):
+        """Of the open dialog the left, in which the preview is."""
+        path = self._folder / f"preview-{name}.png"
+        subprocess.run(["import", "-window", windows(DIALOG)[0], "-crop", "350x0+0+0", "+repage", path], check=True)
+        return path
+
+    def look_at_preview(self):
+        """In the open dialog sees the preview appear, the original while it is held, and the preview again."""
+        size = dict(line.split("=") for line in xdotool("getwindowgeometry", "--shell", windows(DIALOG)[0]))
+        # The picture lies above the middle.
+        xdotool("mousemove", "--window", windows(DIALOG)[0], "170", str(int(size["HEIGHT"]) * 2 // 5))
+        wait("the preview shows another picture while it is held", lambda: self._difference_while_held() > MUCH)
+        wait("the preview is finished", self._preview_rests)
+        painted = self.shot_of_preview("painted")
+        held = self._difference_while_held()
+        again = pixels_that_differ(painted, self.shot_of_preview("again"))
+        if held < MUCH or again > LITTLE:
+            raise Failed(f"the preview held differs in {held} pixels from the painted one, and let go in {again}")
+
+    def _difference_while_held(self):
+        free = self.shot_of_preview("free")
+        xdotool("mousedown", "1")
+        time.sleep(1)
+        held = self.shot_of_preview("held")
+        xdotool("mouseup", "1")
+        time.sleep(1)
+        return pixels_that_differ(free, held)
+
+    def _preview_rests(self):
+        before = self.shot_of_preview("before")
+        time.sleep(3)
+        return pixels_that_differ(before, self.shot_of_preview("after")) == 0
+
     def render(self):
         """Opens the dialog and begins a render; returns when a first picture has had time to show."""
         self.open_dialog()
@@ -100,6 +135,12 @@ class Painter:
         shutil.copy(self._canvas, self._folder / f"{name}.xcf")
 
 
+def pixels_that_differ(one, other):
+    """In how many pixels two pictures of one size differ, to the eye."""
+    ran = subprocess.run(["compare", "-metric", "AE", "-fuzz", "2%", one, other, "null:"], capture_output=True, text=True)
+    return float(ran.stderr)
+
+
 def plug_in_processes():
     """Those of this display: other tests have plug-ins too."""
     display = f"DISPLAY={os.environ['DISPLAY']}".encode()
@@ -120,7 +161,7 @@ def play(folder):
     open_window("canvas.xcf")
 
     painter.open_dialog()
-    time.sleep(6)
+    painter.look_at_preview()
     painter.screenshot("dialog")
     press("Escape")
     gone(DIALOG)

@@ -62,6 +62,17 @@
            (keep image layer "gray-content")
            (keep image style "gray-style"))))
 
+; A style of another image, which has a palette.
+(define (scene-palette)
+  (let* ((both (open-both "content.png"))
+         (other (open "style.png"))
+         (style (car (gimp-image-get-active-layer other))))
+    (gimp-image-convert-indexed other CONVERT-DITHER-NONE CONVERT-PALETTE-GENERATE 16 FALSE FALSE "")
+    (paint (car both) (cadr both) style QUICK)
+    (keep (car both) (cadr both) "palette-painted")
+    (gimp-image-convert-rgb other)
+    (keep other style "palette-style")))
+
 ; By the numbers of GIMP's enumeration.
 (define (scene-precision precision)
   (let* ((both (open-both "content.png")) (image (car both)) (name (string-append "precision-" (number->string precision))))

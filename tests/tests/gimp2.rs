@@ -108,11 +108,36 @@ fn scenes(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn its_source_compiles_without_a_warning() {
+    let Some(stage) = Stage::new() else {
+        return;
+    };
+    let made = Command::new("make")
+        .current_dir(repository().join("examples/gimp2"))
+        .arg(format!("OUTPUT={}", stage.path("pentimento").display()))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[test]
 fn it_paints_what_the_command_line_paints() {
     let Some(stage) = Stage::new() else {
         return;
     };
-    let said = stage.play(&scenes(&["layer", "settings", "two-styles", "gray", "alpha", "dot"]));
+    let said = stage.play(&scenes(&[
+        "layer",
+        "settings",
+        "two-styles",
+        "gray",
+        "alpha",
+        "palette",
+        "dot",
+    ]));
+    // Without the profile that GIMP writes, by which the command line would convert, and round.
+    for name in ["gray-content", "gray-style", "palette-style"] {
+        stage.read(name).save(stage.path(&format!("{name}.png"))).unwrap();
+    }
     let pair: &[&str] = &["content", "style"];
     let quick = stage.expected_with(pair, QUICK);
     assert!(farthest(&quick, &stage.rgb("content")) > 50);
@@ -132,10 +157,6 @@ fn it_paints_what_the_command_line_paints() {
     let blended = stage.expected(&["content", "style", "content"], &blend).into_rgb8();
     assert!(farthest(&stage.rgb("two-styles"), &blended) <= 1);
 
-    // Without the profile that GIMP writes, by which the command line would convert, and round.
-    for name in ["gray-content", "gray-style"] {
-        stage.read(name).save(stage.path(&format!("{name}.png"))).unwrap();
-    }
     let gray = stage.expected(&["gray-content", "gray-style"], &["--set=quality=0.06"]);
     assert!(matches!(stage.read("gray"), DynamicImage::ImageLuma8(_)));
     assert!(farthest(&stage.read("gray").into_luma8(), &gray.into_luma8()) <= 1);
@@ -152,6 +173,9 @@ fn it_paints_what_the_command_line_paints() {
         assert_eq!(painted.0[3], content.0[3]);
         assert!(painted.0[3] == 0 || farthest(&painted.0, &expected.0) <= 1);
     }
+
+    let palette = stage.expected_with(&["content", "palette-style"], QUICK);
+    assert!(farthest(&stage.rgb("palette-painted"), &palette) <= 1);
 
     assert_ne!(stage.rgb("dot").get_pixel(0, 0).0, [10, 200, 90]);
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pentimento_host::abi;
 
-use super::pointer::Out;
+use super::pointer::{self, Out};
 use crate::{Error, Result};
 
 /// Runs the body of an entry point and answers for it.
@@ -34,6 +34,27 @@ pub(super) unsafe fn answer(error: *mut abi::Error, body: impl FnOnce() -> Resul
             }
             code
         }
+    }
+}
+
+/// As [`answer`], for an entry point that writes a text into memory of the host's: see [`pointer::write_text`].
+///
+/// # Safety
+/// As `answer` and `write_text`; `needed` is NULL, or may be written.
+pub(super) unsafe fn answer_text(
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut abi::Error,
+    text: impl FnOnce() -> Result<String>,
+) -> abi::Status {
+    // SAFETY: the caller's promises are the same.
+    unsafe {
+        answer(error, || {
+            let needed = Out::new(needed, "needed")?;
+            pointer::write_text(&text()?, buffer, capacity, &needed);
+            Ok(abi::OK)
+        })
     }
 }
 

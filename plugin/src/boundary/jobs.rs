@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pentimento_host::abi;
 
-use super::guard::{answer, catch};
+use super::guard::{answer, answer_text, catch};
 use super::pointer::{self, Out};
 use super::{describe, handle};
 use crate::control::Flow;
@@ -107,11 +107,8 @@ pub(super) unsafe extern "C" fn job_state(
 ) -> abi::Status {
     // SAFETY: the host promises that each pointer is NULL or leads to what the contract says.
     unsafe {
-        answer(error, || {
-            let job = handle::find(job)?;
-            let needed = Out::new(needed, "needed")?;
-            pointer::write_text(&job.settings().state()?, buffer, capacity, &needed);
-            Ok(abi::OK)
+        answer_text(buffer, capacity, needed, error, || {
+            handle::find(job)?.settings().state()
         })
     }
 }

@@ -4,9 +4,8 @@ use std::ffi::c_char;
 
 use pentimento_host::abi;
 
-use super::guard::answer;
-use super::pointer::{self, Out};
-use super::{describe, handle};
+use super::guard::answer_text;
+use super::{describe, handle, pointer};
 
 pub(super) static TABLE: abi::Presets = abi::Presets {
     struct_size: size_of::<abi::Presets>() as u32,
@@ -24,12 +23,8 @@ unsafe extern "C" fn parameter(
 ) -> abi::Status {
     // SAFETY: the host promises that each pointer is NULL or leads to what the contract says.
     unsafe {
-        answer(error, || {
-            let filter = describe::find(filter)?;
-            let needed = Out::new(needed, "needed")?;
-            let id = filter.preset_parameter.as_deref().unwrap_or_default();
-            pointer::write_text(id, buffer, capacity, &needed);
-            Ok(abi::OK)
+        answer_text(buffer, capacity, needed, error, || {
+            Ok(describe::find(filter)?.preset_parameter.clone().unwrap_or_default())
         })
     }
 }
@@ -44,12 +39,8 @@ unsafe extern "C" fn value(
 ) -> abi::Status {
     // SAFETY: the host promises that each pointer is NULL or leads to what the contract says.
     unsafe {
-        answer(error, || {
-            let job = handle::find(job)?;
-            let id = pointer::text(id, "id")?;
-            let needed = Out::new(needed, "needed")?;
-            pointer::write_text(&job.settings().value(id)?, buffer, capacity, &needed);
-            Ok(abi::OK)
+        answer_text(buffer, capacity, needed, error, || {
+            handle::find(job)?.settings().value(pointer::text(id, "id")?)
         })
     }
 }
