@@ -3,7 +3,7 @@
     screen.py FOLDER PROGRAM DISPLAY
 
 It starts the program on that display, opens the filter from the menu by keyboard, looks at the preview, renders, stops,
-undoes, cancels, and kills the plug-in in mid-render, saving the image each time. FOLDER holds `canvas.xcf`, of two layers; the saved images are left there as `NAME.xcf`,
+undoes, cancels, and kills the plug-in in mid-render, saving the image each time. FOLDER holds `canvas.xcf`, of three layers; the saved images are left there as `NAME.xcf`,
 and screenshots as `NAME.png`. What the images must hold is judged by the caller, in a GIMP without a window.
 """
 
@@ -111,9 +111,11 @@ class Painter:
         time.sleep(3)
         return pixels_that_differ(before, self.shot_of_preview("after")) == 0
 
-    def render(self):
-        """Opens the dialog and begins a render; returns when a first picture has had time to show."""
+    def render(self, *choices):
+        """Opens the dialog, presses these keys, and begins a render; returns when a first picture has had time to
+        show."""
         self.open_dialog()
+        press(*choices)
         press("alt+n")
         open_window(PROGRESS)
         time.sleep(4)
@@ -197,8 +199,9 @@ def play(folder):
     gone(PROGRESS)
     painter.save("after_kill")
 
+    # In the list of style layers the one below that which is proposed.
+    painter.render("alt+y", "Down")
     # GIMP is in use while it renders: Image, Transform, Rotate 90° clockwise.
-    painter.render()
     open_window("canvas.xcf")
     press("alt+i", "t", "c")
     open_window(PROGRESS)

@@ -3,14 +3,17 @@
 
 (define (path name) (string-append folder "/" name))
 
-; Writes canvas.xcf: the content above the style.
+; Writes canvas.xcf: the content above two styles.
 (define (make)
   (let* ((image (car (gimp-file-load RUN-NONINTERACTIVE (path "content.png") "content.png")))
-         (style (car (gimp-file-load-layer RUN-NONINTERACTIVE image (path "style.png"))))
-         (layer (car (gimp-image-get-active-layer image))))
-    (gimp-image-insert-layer image style 0 1)
+         (layer (car (gimp-image-get-active-layer image)))
+         (add-style (lambda (name place)
+                      (let ((style (car (gimp-file-load-layer RUN-NONINTERACTIVE image (path "style.png")))))
+                        (gimp-image-insert-layer image style 0 place)
+                        (gimp-item-set-name style name)))))
     (gimp-item-set-name layer "Cat")
-    (gimp-item-set-name style "Evening")
+    (add-style "Evening" 1)
+    (add-style "Night" 2)
     (gimp-image-set-active-layer image layer)
     (gimp-file-save RUN-NONINTERACTIVE image layer (path "canvas.xcf") "canvas.xcf")
     (gimp-file-save RUN-NONINTERACTIVE image layer (path "original.xcf") "original.xcf")))

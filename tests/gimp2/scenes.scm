@@ -55,12 +55,16 @@
                                        QUICK)
     (keep image layer "two-styles")))
 
-(define (scene-gray)
-  (scene "gray" "content.png" QUICK
+(define (gray name content)
+  (scene name content QUICK
          (lambda (image layer style)
            (gimp-image-convert-grayscale image)
-           (keep image layer "gray-content")
-           (keep image style "gray-style"))))
+           (keep image layer (string-append name "-content"))
+           (keep image style (string-append name "-style")))))
+
+(define (scene-gray) (gray "gray" "content.png"))
+
+(define (scene-gray-alpha) (gray "gray-alpha" "alpha.png"))
 
 ; A style of another image, which has a palette.
 (define (scene-palette)

@@ -16,11 +16,12 @@ def file(name):
 
 
 def make():
-    """Writes canvas.xcf: the content above the style."""
+    """Writes canvas.xcf: the content above two styles."""
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file("content.png"))
-    style = Gimp.file_load_layer(Gimp.RunMode.NONINTERACTIVE, image, file("style.png"))
-    image.insert_layer(style, None, 1)
-    for layer, name in zip(image.get_layers(), ("Cat", "Evening")):
+    for place in (1, 2):
+        style = Gimp.file_load_layer(Gimp.RunMode.NONINTERACTIVE, image, file("style.png"))
+        image.insert_layer(style, None, place)
+    for layer, name in zip(image.get_layers(), ("Cat", "Evening", "Night")):
         layer.set_name(name)
     image.set_selected_layers(image.get_layers()[:1])
     for name in ("canvas.xcf", "original.xcf"):
@@ -44,13 +45,13 @@ def judge():
     for name in ("undone", "cancelled"):
         assert layers(f"{name}.xcf") == original, f"{name}: the image is not as it was"
     for name in ("stopped", "after_kill"):
-        (content_name, content), style = layers(f"{name}.xcf")
-        assert content_name == original[0][0] and style == original[1], f"{name}: more has changed than the layer"
+        (content_name, content), *styles = layers(f"{name}.xcf")
+        assert content_name == original[0][0] and styles == original[1:], f"{name}: more has changed than the layer"
         changed = sum(a != b for a, b in zip(content, original[0][1])) / len(content)
         assert changed > 0.5, f"{name}: the layer is not painted"
 
     # A layer that was turned while it was being painted is left as it is, and its picture is not lost.
-    painted, turned, _style = layers("rotated.xcf")
-    assert "Neural Style Transfer" in painted[0], painted[0]
+    painted, turned, *_styles = layers("rotated.xcf")
+    assert painted[0] == "Neural Style Transfer: Night", painted[0]
     assert turned[0] == original[0][0]
     assert len(painted[1]) == len(turned[1]) and painted[1] != turned[1]

@@ -22,7 +22,7 @@ FOLDER = Path(globals()["FOLDER"])
 QUICK = {"quality": 0.06}
 # So few steps that a content which differs by rounding gives a picture that does not differ by much more.
 SHORT = {"quality": 0.02, "pyramid": False}
-RGB, RGBA, GRAY = "R'G'B' u8", "R'G'B'A u8", "Y' u8"
+RGB, RGBA, GRAY, GRAY_ALPHA = "R'G'B' u8", "R'G'B'A u8", "Y' u8", "Y'A u8"
 P = Gimp.Precision
 PDB = Gimp.get_pdb()
 
@@ -148,19 +148,34 @@ class Pictures(Scene):
         self.assertIsNone(transfer(self.layer, self.style, **settings))
         self.assertLessEqual(farthest(pixels(self.layer, RGB), self.expected(FOLDER / "content.png", RGB, settings)), 1)
 
-    def test_gray_stays_gray(self):
+    def gray_files(self):
+        """Makes the image gray, and writes both of its layers: the style is of the image, hence gray too."""
         self.image.convert_grayscale()
-        alone = self.layer.get_image().duplicate()
+        alone = self.image.duplicate()
         self.open.append(alone)
         alone.remove_layer(alone.get_layers()[1])
         content = save(alone, "gray.png")
-        # The style is of the image, hence gray too.
         alone.remove_layer(alone.get_layers()[0])
         alone.insert_layer(Gimp.Layer.new_from_drawable(self.style, alone), None, 0)
         alone.resize_to_layers()
-        style = save(alone, "gray-style.png")
+        return content, save(alone, "gray-style.png")
+
+    def test_gray_stays_gray(self):
+        content, style = self.gray_files()
         self.paint()
         self.assertLessEqual(farthest(pixels(self.layer, GRAY), self.expected(content, GRAY, style=style)), 1)
+
+    def test_gray_keeps_its_alpha(self):
+        self.layer.add_alpha()
+        data = bytearray(pixels(self.layer, RGBA))
+        data[3::4] = random.Random(1).randbytes(len(data) // 4)
+        put(self.layer, RGBA, bytes(data))
+        content, style = self.gray_files()
+        self.paint()
+        painted, expected = pixels(self.layer, GRAY_ALPHA), self.expected(content, GRAY_ALPHA, style=style)
+        self.assertEqual(painted[1::2], bytes(data[3::4]))
+        seen = [place for place in range(len(painted)) if painted[place | 1] > 0]
+        self.assertLessEqual(max(abs(painted[place] - expected[place]) for place in seen), 1)
 
     def test_every_precision_gives_the_same_picture(self):
         expected = self.expected(FOLDER / "content.png", RGB, SHORT)

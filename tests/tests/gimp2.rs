@@ -130,12 +130,13 @@ fn it_paints_what_the_command_line_paints() {
         "settings",
         "two-styles",
         "gray",
+        "gray-alpha",
         "alpha",
         "palette",
         "dot",
     ]));
     // Without the profile that GIMP writes, by which the command line would convert, and round.
-    for name in ["gray-content", "gray-style", "palette-style"] {
+    for name in ["gray-content", "gray-style", "gray-alpha-content", "palette-style"] {
         stage.read(name).save(stage.path(&format!("{name}.png"))).unwrap();
     }
     let pair: &[&str] = &["content", "style"];
@@ -161,17 +162,18 @@ fn it_paints_what_the_command_line_paints() {
     assert!(matches!(stage.read("gray"), DynamicImage::ImageLuma8(_)));
     assert!(farthest(&stage.read("gray").into_luma8(), &gray.into_luma8()) <= 1);
 
-    let painted = stage.read("alpha-painted").into_rgba8();
-    let expected = stage
-        .expected(&["alpha", "style"], &["--set=quality=0.06"])
-        .into_rgba8();
-    for ((painted, expected), content) in painted
-        .pixels()
-        .zip(expected.pixels())
-        .zip(stage.read("alpha").into_rgba8().pixels())
-    {
-        assert_eq!(painted.0[3], content.0[3]);
-        assert!(painted.0[3] == 0 || farthest(&painted.0, &expected.0) <= 1);
+    assert!(matches!(stage.read("gray-alpha"), DynamicImage::ImageLumaA8(_)));
+    for (painted, content, style) in [
+        ("alpha-painted", "alpha", "style"),
+        ("gray-alpha", "gray-alpha-content", "gray-style"),
+    ] {
+        let expected = stage.expected(&[content, style], &["--set=quality=0.06"]).into_rgba8();
+        let contents = stage.read(content).into_rgba8();
+        let all = stage.read(painted).into_rgba8();
+        for ((painted, expected), content) in all.pixels().zip(expected.pixels()).zip(contents.pixels()) {
+            assert_eq!(painted.0[3], content.0[3]);
+            assert!(painted.0[3] == 0 || farthest(&painted.0, &expected.0) <= 1);
+        }
     }
 
     let palette = stage.expected_with(&["content", "palette-style"], QUICK);
@@ -374,4 +376,17 @@ fn it_speaks_the_language_of_its_user() {
         let said = stage.play(&["refuse-lone".to_owned()]);
         assert!(said.contains(words), "{said}");
     }
+}
+
+#[test]
+fn without_its_library_it_says_where_it_looked() {
+    let Some(stage) = Stage::new() else {
+        return;
+    };
+    let folder = stage.path("2.10/plug-ins/pentimento");
+    fs::remove_file(folder.join(library().file_name().unwrap())).unwrap();
+    let said = stage.play(&scenes(&["layer"]));
+    assert!(said.contains("library was not found"), "{said}");
+    assert!(said.contains(&folder.display().to_string()), "{said}");
+    assert!(said.contains("pentimento install gimp"), "{said}");
 }

@@ -114,6 +114,20 @@ fn the_documented_scripts_work() {
     }
 }
 
+/// Paints `content.png` without a style in GIMP, and expects of the error these words.
+fn expect_refusal(gimp: &Gimp3, words: &str) {
+    gimp.run_python(&format!(
+        "from gi.repository import Gimp, Gio\n\
+         image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path('content.png'))\n\
+         config = Gimp.get_pdb().lookup_procedure('plug-in-pentimento-style-transfer').create_config()\n\
+         config.set_property('image', image)\n\
+         config.set_core_object_array('drawables', image.get_layers())\n\
+         config.get_procedure().run(config)\n\
+         said = Gimp.get_pdb().get_last_error()\n\
+         assert '{words}' in said, said"
+    ));
+}
+
 #[test]
 fn it_speaks_the_language_of_its_user() {
     let folder = TempDir::new().unwrap();
@@ -126,15 +140,24 @@ fn it_speaks_the_language_of_its_user() {
         ("fr", "Il n’y a pas d’autre calque"),
     ] {
         gimp.language = language;
-        gimp.run_python(&format!(
-            "from gi.repository import Gimp, Gio\n\
-             image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path('content.png'))\n\
-             config = Gimp.get_pdb().lookup_procedure('plug-in-pentimento-style-transfer').create_config()\n\
-             config.set_property('image', image)\n\
-             config.set_core_object_array('drawables', image.get_layers())\n\
-             config.get_procedure().run(config)\n\
-             said = Gimp.get_pdb().get_last_error()\n\
-             assert '{words}' in said, said"
-        ));
+        expect_refusal(&gimp, words);
+    }
+}
+
+#[test]
+fn without_its_library_it_says_where_it_looked() {
+    let folder = TempDir::new().unwrap();
+    let Some(gimp) = Gimp3::find(folder.path()) else {
+        return;
+    };
+    content(16).write_png(&folder.path().join("content.png"));
+    let name = library().file_name().unwrap().to_owned();
+    fs::remove_file(folder.path().join("profile/plug-ins/pentimento").join(&name)).unwrap();
+    for words in [
+        "library was not found",
+        &format!("plug-ins/pentimento/{}", name.display()),
+        "pentimento install gimp",
+    ] {
+        expect_refusal(&gimp, words);
     }
 }
