@@ -1,7 +1,17 @@
 #include "canvas.h"
 
+static gboolean check_there(gint32 drawable, GError **error)
+{
+    gboolean is_there = gimp_item_is_valid(drawable);
+    if (!is_there)
+        g_set_error_literal(error, FAILURE, 0, _("The layer is gone: it was deleted, or its image was closed."));
+    return is_there;
+}
+
 gboolean canvas_check(gint32 drawable, GError **error)
 {
+    if (!check_there(drawable, error))
+        return FALSE;
     const char *reason = NULL;
     gint x, y, width, height;
     if (!gimp_item_is_layer(drawable))
@@ -66,6 +76,8 @@ static guint samples_of(gint32 image)
 
 Picture *canvas_read(gint32 drawable, gint side, GError **error)
 {
+    if (!check_there(drawable, error))
+        return NULL;
     gint width = gimp_drawable_width(drawable), height = gimp_drawable_height(drawable);
     double scale = side > 0 && MAX(width, height) > side ? (double)side / MAX(width, height) : 1.0;
     gint small_width = MAX(1, (gint)(width * scale + 0.5)), small_height = MAX(1, (gint)(height * scale + 0.5));

@@ -8,6 +8,7 @@ struct Preview {
     const pentimento_plugin *plugin;
     const Settings *settings;
     gint32 layer;
+    pentimento_size layer_size;
     Picture *original;
     GdkPixbuf *original_shown, *painted_shown;
     Rendering *rendering;
@@ -85,8 +86,7 @@ static gboolean start(gpointer data)
     }
     gtk_label_set_text(GTK_LABEL(preview->state), _("Painting the preview…"));
     Watch watch = {.estimated = on_estimate, .reported = on_report, .ended = on_end, .data = preview,
-                   .canvas_size = {(guint)gimp_drawable_width(preview->layer),
-                                   (guint)gimp_drawable_height(preview->layer)}};
+                   .canvas_size = preview->layer_size};
     preview->rendering =
         rendering_start(preview->plugin, preview->settings->settings, preview->original, &styles, &watch);
     styles_clear(&styles);
@@ -151,6 +151,7 @@ Preview *preview_new(const pentimento_plugin *plugin, gint32 layer, const Settin
         return NULL;
     Preview *preview = g_new0(Preview, 1);
     *preview = (Preview){.plugin = plugin, .settings = settings, .layer = layer, .original = original,
+                         .layer_size = {(guint)gimp_drawable_width(layer), (guint)gimp_drawable_height(layer)},
                          .original_shown = picture_pixbuf(original, SIDE)};
     build(preview);
     show_original(preview);

@@ -62,10 +62,6 @@ static void render(Session *session, const pentimento_plugin *plugin, Picture *c
 // GIMP was in use all the while.
 static gboolean deliver(Session *session, GError **error)
 {
-    if (!gimp_item_is_valid(session->layer)) {
-        g_set_error_literal(error, FAILURE, 0, _("The layer was deleted while it was being painted."));
-        return FALSE;
-    }
     if (!canvas_check(session->layer, error))
         return FALSE;
     const pentimento_image *painted = &session->painted->image;
@@ -90,12 +86,10 @@ static gboolean deliver(Session *session, GError **error)
 static gboolean paint(const pentimento_plugin *plugin, const pentimento_filter *filter, gint32 layer,
                       const Settings *settings, gboolean has_windows, GError **error)
 {
-    Styles styles;
-    if (!styles_read(settings, layer, 0, &styles, error))
-        return FALSE;
     Session session = {.filter = filter, .layer = layer, .settings = settings};
     Picture *content = canvas_read(layer, 0, error);
-    if (content)
+    Styles styles = {.count = 0};
+    if (content && styles_read(settings, layer, 0, &styles, error))
         render(&session, plugin, content, &styles, has_windows);
     picture_unref(content);
     styles_clear(&styles);

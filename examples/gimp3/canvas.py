@@ -42,8 +42,15 @@ def layout_of(drawable):
     return library.LAYOUT_RGBA if drawable.has_alpha() else library.LAYOUT_RGB
 
 
+def check_there(drawable):
+    """Refuses a layer that was there before."""
+    if not drawable.is_valid():
+        raise Failure(_("The layer is gone: it was deleted, or its image was closed."))
+
+
 def check(drawable):
     """Refuses, in words, what cannot be painted on."""
+    check_there(drawable)
     name = drawable.get_name()
     if not drawable.is_layer():
         raise Failure(_("“{name}” is a mask or a channel. Choose a layer to paint on.").format(name=name))

@@ -92,6 +92,7 @@ class Session:
 
     def _render(self):
         """Renders on a thread while this one runs the main loop."""
+        canvas.check_there(self._layer)
         chosen = [(read(canvas.read), weight) for read, weight in styles.of(self._config, self._layer)]
         settings = self._filter.settings(self._config, preset_is_written_out=self._has_windows)
         loop = GLib.MainLoop()
@@ -117,8 +118,6 @@ class Session:
 
     def _deliver(self, picture):
         # GIMP was in use all the while.
-        if not self._layer.is_valid():
-            raise Failure(_("The layer was deleted while it was being painted."))
         canvas.check(self._layer)
         resized = canvas.size(self._layer) != (picture.width, picture.height)
         if resized:

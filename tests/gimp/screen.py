@@ -210,6 +210,16 @@ def play(folder):
     painter.read_message()
     painter.save("rotated")
 
+    # A layer that is deleted while it is being painted is told of: Layer, Delete Layer.
+    painter.render()
+    open_window("canvas.xcf")
+    press("alt+l", "d")
+    open_window(PROGRESS)
+    press("alt+s")
+    gone(PROGRESS)
+    open_window(MESSAGE)
+    painter.screenshot("deleted")
+
 
 def main():
     folder, program, display = Path(sys.argv[1]), *sys.argv[2:]

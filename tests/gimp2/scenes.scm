@@ -205,6 +205,14 @@
           (lambda (image layer style) (gimp-image-remove-layer image style) layer)
           (lambda (image layer style) (paint image layer -1 QUICK))))
 
+(define (refuse-group-style)
+  (refuse "group-style"
+          layer-itself
+          (lambda (image layer style)
+            (let ((group (car (gimp-layer-group-new image))))
+              (gimp-image-insert-layer image group 0 2)
+              (paint image layer group QUICK)))))
+
 (define (refuse-file)
   (refuse "file" layer-itself
           (lambda (image layer style)

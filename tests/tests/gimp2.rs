@@ -317,6 +317,7 @@ fn what_cannot_be_painted_is_refused_in_words_and_left_as_it_was() {
         ("locked", &["locked"]),
         ("beside", &["selection"]),
         ("no-style", &["Choose a style"]),
+        ("group-style", &["group", "style"]),
         ("file", &["wrong.png"]),
         ("setting", &["style_layers", "conv9_9"]),
         ("text", &["quality", "id=value"]),
