@@ -148,7 +148,8 @@ void canvas_add_layer(gint32 drawable, const Picture *painted, double opacity, c
     GeglBuffer *buffer = gimp_drawable_get_buffer(layer);
     write_into(buffer, image, painted);
     g_object_unref(buffer);
-    gimp_image_insert_layer(image, layer, gimp_item_get_parent(drawable), gimp_image_get_item_position(image, drawable));
+    gimp_image_insert_layer(image, layer, gimp_item_get_parent(drawable),
+                            gimp_image_get_item_position(image, drawable));
     gimp_drawable_offsets(drawable, &x, &y);
     gimp_layer_set_offsets(layer, x, y);
     if (!gimp_selection_is_empty(image))

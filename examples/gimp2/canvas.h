@@ -15,8 +15,8 @@
 // Refuses, in words, what cannot be painted on.
 gboolean canvas_check(gint32 drawable, GError **error);
 
-// All pixels of a drawable; or smaller, where one of its sides is longer than `side`, unless that is 0. NULL where it is
-// gone, or there is not enough memory.
+// All pixels of a drawable; or smaller, where one of its sides is longer than `side`, unless that is 0. NULL where it
+// is gone, or there is not enough memory.
 Picture *canvas_read(gint32 drawable, gint side, GError **error);
 
 // Puts a picture of the drawable's size in its place as far as the selection goes, at an opacity of 0 to 100. One undo

@@ -82,7 +82,8 @@ char *control_text(const Control *control)
     if (is_number(control)) {
         char text[G_ASCII_DTOSTR_BUF_SIZE], format[] = "%.0f";
         format[2] = (char)('0' + control->digits);
-        return g_strdup(g_ascii_formatd(text, sizeof text, format, gtk_adjustment_get_value(GTK_ADJUSTMENT(control->number))));
+        double number = gtk_adjustment_get_value(GTK_ADJUSTMENT(control->number));
+        return g_strdup(g_ascii_formatd(text, sizeof text, format, number));
     }
     if (parameter->kind == PENTIMENTO_KIND_BOOL)
         return g_strdup(gtk_toggle_button_get_active(GTK_TOGGLE_BUTTON(control->widget)) ? "true" : "false");

@@ -5,7 +5,7 @@
 
 #include "settings.h"
 
-// Asks for settings, beginning with those given. Whether to render; what was chosen is then in `settings`, and otherwise
-// they are as they were.
+// Asks for settings, beginning with those given. Whether to render; what was chosen is then in `settings`, and
+// otherwise they are as they were.
 gboolean dialog_ask(const pentimento_plugin *plugin, const pentimento_filter *filter, gint32 layer, Settings *settings,
                     GError **error);

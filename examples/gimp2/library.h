@@ -9,7 +9,8 @@
 #define FILTER "style-transfer"
 
 // The plugin's table, which lives as long as the process. It is looked for in PENTIMENTO_PLUGIN_PATH, then in `folder`,
-// the executable's own, then among the user's plugins. NULL, with an error that lists these places, where it is in none.
+// the executable's own, then among the user's plugins. NULL, with an error that lists these places, where it is in
+// none.
 const pentimento_plugin *library_load(const char *folder, GError **error);
 
 // The description of FILTER. FALSE, with an error, where the plugin has none of that name.

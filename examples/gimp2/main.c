@@ -83,10 +83,10 @@ static gboolean read_arguments(const GimpParam *arguments, gint count, Settings 
     return check_range("blend", settings->blend, 0, 100, error) &&
            check_range("output", settings->output, OUTPUT_REPLACE, OUTPUT_NEW_LAYER, error) &&
            check_range("opacity", settings->opacity, 0, 100, error) &&
-           settings_copy(settings->style_file, sizeof settings->style_file, arguments[STYLE_FILE].data.d_string, error) &&
-           settings_copy(settings->second_style_file, sizeof settings->second_style_file,
-                         arguments[SECOND_STYLE_FILE].data.d_string, error) &&
-           settings_copy(settings->settings, sizeof settings->settings, arguments[SETTINGS].data.d_string, error);
+           settings_copy(settings->style_file, SETTINGS_FILE_SIZE, arguments[STYLE_FILE].data.d_string, error) &&
+           settings_copy(settings->second_style_file, SETTINGS_FILE_SIZE, arguments[SECOND_STYLE_FILE].data.d_string,
+                         error) &&
+           settings_copy(settings->settings, SETTINGS_TEXT_SIZE, arguments[SETTINGS].data.d_string, error);
 }
 
 static void run(const gchar *name, gint count, const GimpParam *arguments, gint *value_count, GimpParam **values)

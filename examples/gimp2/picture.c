@@ -96,7 +96,8 @@ GdkPixbuf *picture_scaled(GdkPixbuf *pixbuf, int side)
     int new_width = MAX(1, (int)(width * scale + 0.5)), new_height = MAX(1, (int)(height * scale + 0.5));
     GdkPixbuf *scaled =
         gdk_pixbuf_get_has_alpha(pixbuf)
-            ? gdk_pixbuf_composite_color_simple(pixbuf, new_width, new_height, GDK_INTERP_BILINEAR, 255, SQUARE, LIGHT, DARK)
+            ? gdk_pixbuf_composite_color_simple(pixbuf, new_width, new_height, GDK_INTERP_BILINEAR, 255, SQUARE, LIGHT,
+                                                DARK)
             : gdk_pixbuf_scale_simple(pixbuf, new_width, new_height, GDK_INTERP_BILINEAR);
     g_object_unref(pixbuf);
     return scaled;

@@ -1,5 +1,5 @@
-// A picture in memory of its own: sRGB-encoded, straight alpha, gray or colour, of any of the plugin's integer samples or
-// float. It is counted by who holds it, since threads that were given up may still look at one.
+// A picture in memory of its own: sRGB-encoded, straight alpha, gray or colour, of any of the plugin's integer samples
+// or float. It is counted by who holds it, since threads that were given up may still look at one.
 #pragma once
 
 #include <gegl.h>
@@ -24,7 +24,8 @@ gboolean picture_has_alpha(const Picture *picture);
 // The Babl format of its pixels, or of the same samples proportional to light, in a space, NULL for sRGB.
 const Babl *picture_format(const Picture *picture, gboolean linear, const Babl *space);
 
-// Makes `above` the mixture of both, of one size and kind, with so much of `above`, 0 to 1. It is mixed in linear light.
+// Makes `above` the mixture of both, of one size and kind, with so much of `above`, 0 to 1. It is mixed in linear
+// light.
 void picture_mix(const Picture *below, Picture *above, double share);
 
 // The picture for the screen, its longer side so many pixels at most; NULL where there is not enough memory.

@@ -7,14 +7,14 @@ enum { SETTINGS_FILE_SIZE = 1024, SETTINGS_TEXT_SIZE = 4096 };
 enum { OUTPUT_REPLACE, OUTPUT_NEW_LAYER };
 
 typedef struct {
-    gint32 style;           // a drawable, or -1
+    gint32 style;                         // a drawable, or -1
     char style_file[SETTINGS_FILE_SIZE];  // goes before the drawable; "" for none
     gint32 second_style;
     char second_style_file[SETTINGS_FILE_SIZE];
-    double blend;           // share of the second style, 0 to 100
+    double blend;  // share of the second style, 0 to 100
     gint32 output;
-    double opacity;         // 0 to 100
-    char settings[SETTINGS_TEXT_SIZE];    // "id=value", separated by semicolons or line ends
+    double opacity;                     // 0 to 100
+    char settings[SETTINGS_TEXT_SIZE];  // "id=value", separated by semicolons or line ends
 } Settings;
 
 Settings settings_default(void);

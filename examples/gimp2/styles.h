@@ -16,7 +16,8 @@ typedef struct {
     guint count;
 } Styles;
 
-// Reads the styles that are chosen, smaller where one is longer than `side`, unless that is 0. Fails in words without one.
+// Reads the styles that are chosen, smaller where one is longer than `side`, unless that is 0. Fails in words without
+// one.
 gboolean styles_read(const Settings *settings, gint32 canvas, gint side, Styles *styles, GError **error);
 void styles_clear(Styles *styles);
 

@@ -3,8 +3,9 @@
     screen.py FOLDER PROGRAM DISPLAY
 
 It starts the program on that display, opens the filter from the menu by keyboard, looks at the preview, renders, stops,
-undoes, cancels, and kills the plug-in in mid-render, saving the image each time. FOLDER holds `canvas.xcf`, of three layers; the saved images are left there as `NAME.xcf`,
-and screenshots as `NAME.png`. What the images must hold is judged by the caller, in a GIMP without a window.
+undoes, cancels, and kills the plug-in in mid-render, saving the image each time; and it turns and deletes layers while
+they are painted. FOLDER holds `canvas.xcf`, of three layers; the saved images are left there as `NAME.xcf`, and
+screenshots as `NAME.png`. What the images must hold is judged by the caller, in a GIMP without a window.
 """
 
 import os
@@ -139,7 +140,8 @@ class Painter:
 
 def pixels_that_differ(one, other):
     """In how many pixels two pictures of one size differ, to the eye."""
-    ran = subprocess.run(["compare", "-metric", "AE", "-fuzz", "2%", one, other, "null:"], capture_output=True, text=True)
+    command = ["compare", "-metric", "AE", "-fuzz", "2%", one, other, "null:"]
+    ran = subprocess.run(command, capture_output=True, text=True)
     return float(ran.stderr)
 
 

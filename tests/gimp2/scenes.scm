@@ -1,8 +1,8 @@
 ; What GIMP 2.10 does with the filter, scene by scene, as a script sees it: run inside GIMP by `tests/tests/gimp2.rs`.
 ;
-; A scene makes an image, calls the procedure as a user's script would, and leaves what became of the image as PNG files,
-; and what it knows of it as text. What they must hold is judged by the caller. The folder `folder`, which the caller
-; defines, holds `content.png`, `alpha.png` and `style.png`.
+; A scene makes an image, calls the procedure as a user's script would, and leaves what became of the image as PNG
+; files, and what it knows of it as text. What they must hold is judged by the caller. The folder `folder`, which the
+; caller defines, holds `content.png`, `alpha.png` and `style.png`.
 
 (define QUICK "quality=0.06")
 ; So few steps that a content which differs by rounding gives a picture that does not differ by much more.
@@ -79,7 +79,9 @@
 
 ; By the numbers of GIMP's enumeration.
 (define (scene-precision precision)
-  (let* ((both (open-both "content.png")) (image (car both)) (name (string-append "precision-" (number->string precision))))
+  (let* ((both (open-both "content.png"))
+         (image (car both))
+         (name (string-append "precision-" (number->string precision))))
     (if (not (= precision 150)) (gimp-image-convert-precision image precision))
     (paint image (cadr both) (caddr both) SHORT)
     (tell (car (gimp-image-get-precision image)) name)
@@ -95,7 +97,9 @@
     (keep image (cadr both) "profile")))
 
 (define (scene-dot)
-  (let* ((both (open-both "content.png")) (image (car both)) (dot (car (gimp-layer-new image 1 1 RGB-IMAGE "Dot" 100 28))))
+  (let* ((both (open-both "content.png"))
+         (image (car both))
+         (dot (car (gimp-layer-new image 1 1 RGB-IMAGE "Dot" 100 28))))
     (gimp-image-insert-layer image dot 0 0)
     (gimp-context-set-foreground '(10 200 90))
     (gimp-drawable-fill dot FILL-FOREGROUND)
@@ -123,7 +127,9 @@
     (prepare image layer)
     (plug-in-pentimento-style-transfer RUN-NONINTERACTIVE image layer (caddr both) "" -1 "" 50 1 50 QUICK)
     (let ((new (aref (cadr (gimp-image-get-layers image)) 0)))
-      (tell (list (car (gimp-image-get-layers image)) (car (gimp-item-get-name new)) (car (gimp-item-get-name (caddr both)))
+      (tell (list (car (gimp-image-get-layers image))
+                  (car (gimp-item-get-name new))
+                  (car (gimp-item-get-name (caddr both)))
                   (round (car (gimp-layer-get-opacity new))) (gimp-drawable-offsets new))
             name)
       (keep image layer (string-append name "-below"))
@@ -216,7 +222,8 @@
 (define (refuse-file)
   (refuse "file" layer-itself
           (lambda (image layer style)
-            (plug-in-pentimento-style-transfer RUN-NONINTERACTIVE image layer -1 (path "wrong.png") -1 "" 50 0 100 QUICK))))
+            (plug-in-pentimento-style-transfer RUN-NONINTERACTIVE image layer -1 (path "wrong.png") -1 "" 50 0 100
+                                               QUICK))))
 
 (define (refuse-setting)
   (refuse "setting" layer-itself
