@@ -33,6 +33,9 @@ pub struct Profile {
 /// How a profile's colours are converted.
 #[derive(Clone)]
 enum Method {
+    /// Not at all: the profile is sRGB's own, or gray with its curve, but for how it was rounded. Each program rounds it
+    /// in another way, and to follow that would make other pictures of the same numbers.
+    Same,
     /// One curve.
     Gray(Curve),
     /// A curve for each channel, and matrices between the profile's linear RGB and sRGB's.
@@ -103,6 +106,7 @@ impl Profile {
     /// the way back.
     pub fn is_reversible(&self) -> bool {
         match &self.method {
+            Method::Same => true,
             Method::Gray(curve) => curve.is_reversible(),
             Method::Matrix { curves, from_srgb, .. } => {
                 let numbers_are_finite = from_srgb.v.iter().flatten().all(|number| number.is_finite());
@@ -137,6 +141,7 @@ impl Profile {
         }
         let count = picture.channels.count();
         match &self.method {
+            Method::Same => {}
             Method::Gray(curve) => {
                 let (from, to) = direction.order(curve, &Curve::SRGB);
                 for pixel in picture.samples.chunks_exact_mut(count) {
@@ -218,18 +223,42 @@ impl Method {
             curve(&profile.blue_trc),
         );
         match (profile.color_space, curve(&profile.gray_trc), curves) {
+            (DataColorSpace::Gray, Some(curve), _) if is_srgb(&curve) => Self::Same,
             (DataColorSpace::Gray, Some(curve), _) => Self::Gray(curve),
             (DataColorSpace::Rgb, _, (Some(red), Some(green), Some(blue))) => {
                 let srgb = ColorProfile::new_srgb();
+                let curves = Box::new([red, green, blue]);
+                let to_srgb = profile.transform_matrix(&srgb);
+                if curves.iter().all(is_srgb) && is_identity(&to_srgb) {
+                    return Self::Same;
+                }
                 Self::Matrix {
-                    curves: Box::new([red, green, blue]),
-                    to_srgb: profile.transform_matrix(&srgb),
+                    curves,
+                    to_srgb,
                     from_srgb: srgb.transform_matrix(profile),
                 }
             }
             _ => Self::Tables,
         }
     }
+}
+
+/// What rounding makes of a sample at most, as a share of its range: an eighth of a step of 8 bits.
+const ROUNDING: f64 = 0.125 / 255.0;
+
+fn is_srgb(curve: &Curve) -> bool {
+    (0..=255_u8).all(|code| {
+        let encoded = f64::from(code) / 255.0;
+        (Curve::SRGB.encoded(curve.light(encoded)) - encoded).abs() < ROUNDING
+    })
+}
+
+fn is_identity(matrix: &Matrix3d) -> bool {
+    let entries = matrix.v.iter().flatten().enumerate();
+    // Of nine entries, every fourth is on the diagonal.
+    entries
+        .map(|(place, entry)| entry - if place % 4 == 0 { 1.0 } else { 0.0 })
+        .all(|error| error.abs() < ROUNDING)
 }
 
 impl Direction {

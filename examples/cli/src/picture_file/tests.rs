@@ -278,6 +278,30 @@ fn profiles_mean_what_they_say() {
     }
 }
 
+/// A profile of sRGB, which each program rounds in another way, changes nothing.
+#[test]
+fn a_profile_of_srgb_leaves_samples_as_they_are() {
+    let folder = Folder::new();
+    let (colour, gray) = (folder.file("colour.png"), folder.file("gray.png"));
+    let bytes: Vec<u8> = (0..=255).collect();
+    let srgb = ColorProfile::new_srgb().encode().unwrap();
+    save(
+        &colour,
+        &noise_8(16 * 16 * 3),
+        (16, 16),
+        ExtendedColorType::Rgb8,
+        Some(&srgb),
+    );
+    let mut curve_only = ColorProfile::new_gray_with_gamma(2.2);
+    curve_only.gray_trc = ColorProfile::new_srgb().red_trc;
+    let curve_only = curve_only.encode().unwrap();
+    save(&gray, &bytes, (16, 16), ExtendedColorType::L8, Some(&curve_only));
+    for (path, bytes) in [(colour, noise_8(16 * 16 * 3)), (gray, bytes)] {
+        let expected: Vec<_> = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
+        assert_eq!(read(&path, "content").unwrap().picture.samples, expected, "{path:?}");
+    }
+}
+
 #[test]
 fn gray_pictures_keep_gray_profiles_where_they_fit() {
     let folder = Folder::new();
