@@ -60,9 +60,9 @@ static const Babl *space_of(gint32 image)
 }
 
 // The samples in which a layer loses nothing; of all other precisions, and other spaces, float.
-static guint samples_of(gint32 image)
+static guint samples_of(gint32 image, const Babl *space)
 {
-    if (space_of(image))
+    if (space)
         return PENTIMENTO_FORMAT_F32;
     switch (gimp_image_get_precision(image)) {
     case GIMP_PRECISION_U8_GAMMA:
@@ -82,8 +82,9 @@ Picture *canvas_read(gint32 drawable, gint side, GError **error)
     double scale = side > 0 && MAX(width, height) > side ? (double)side / MAX(width, height) : 1.0;
     gint small_width = MAX(1, (gint)(width * scale + 0.5)), small_height = MAX(1, (gint)(height * scale + 0.5));
     gint32 image = gimp_item_get_image(drawable);
+    const Babl *space = space_of(image);
     Picture *picture = picture_new((guint)small_width, (guint)small_height, gimp_drawable_is_gray(drawable),
-                                   gimp_drawable_has_alpha(drawable), samples_of(image));
+                                   gimp_drawable_has_alpha(drawable), samples_of(image, space));
     if (!picture) {
         g_set_error_literal(error, FAILURE, 0, _("There is not enough memory for the picture itself."));
         return NULL;
@@ -94,7 +95,7 @@ Picture *canvas_read(gint32 drawable, gint side, GError **error)
     gegl_buffer_get(buffer, GEGL_RECTANGLE(0, 0, small_width, small_height), scale, stored, picture->image.pixels,
                     GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_CLAMP);
     g_object_unref(buffer);
-    const Babl *encoded = picture_format(picture, FALSE, NULL), *own = picture_format(picture, linear, space_of(image));
+    const Babl *encoded = picture_format(picture, FALSE, NULL), *own = picture_format(picture, linear, space);
     if (own != encoded)
         babl_process(babl_fish(own, encoded), picture->image.pixels, picture->image.pixels,
                      (glong)small_width * small_height);

@@ -3,7 +3,8 @@
 #include <libgimp/gimp.h>
 #include <libgimp/gimpui.h>
 
-#define NO_LAYER (-1)
+#include "control.h"
+
 #define CHOOSER "pentimento-chooser"
 
 typedef struct {
@@ -88,10 +89,8 @@ GtkWidget *chooser_new(gint32 *layer, char *file, gint32 unwanted, GtkSizeGroup 
 {
     Chooser *chooser = g_new0(Chooser, 1);
     *chooser = (Chooser){.layer = layer, .file = file, .unwanted = unwanted, .changed = changed, .data = data};
-    GtkWidget *table = gtk_table_new(2, 3, FALSE);
+    GtkWidget *table = control_table_new();
     g_object_set_data_full(G_OBJECT(table), CHOOSER, chooser, g_free);
-    gtk_table_set_row_spacings(GTK_TABLE(table), 6);
-    gtk_table_set_col_spacings(GTK_TABLE(table), 6);
     chooser->layers = gimp_layer_combo_box_new(is_offered, chooser);
     gimp_int_combo_box_prepend(GIMP_INT_COMBO_BOX(chooser->layers), GIMP_INT_STORE_VALUE, NO_LAYER,
                                GIMP_INT_STORE_LABEL, _("None"), -1);

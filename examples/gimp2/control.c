@@ -4,7 +4,15 @@
 #include <libgimp/gimpui.h>
 #include <math.h>
 
-enum { SLIDER_WIDTH = 160, NUMBER_WIDTH = 8, FEWEST_DIGITS = 2, MOST_DIGITS = 6 };
+enum { SPACING = 6, FEWEST_DIGITS = 2, MOST_DIGITS = 6 };
+
+GtkWidget *control_table_new(void)
+{
+    GtkWidget *table = gtk_table_new(1, 3, FALSE);
+    gtk_table_set_row_spacings(GTK_TABLE(table), SPACING);
+    gtk_table_set_col_spacings(GTK_TABLE(table), SPACING);
+    return table;
+}
 
 static gboolean is_number(const Control *control)
 {
@@ -25,9 +33,9 @@ static GtkObject *attach_number(const Control *control, GtkTable *table, gint ro
     const pentimento_parameter *p = &control->parameter;
     double page = fmin(10 * p->step, p->soft_max - p->soft_min);
     // The slider moves in the comfortable range; any allowed number can be typed.
-    return gimp_scale_entry_new(table, 0, row, label, SLIDER_WIDTH, NUMBER_WIDTH, p->default_number, p->soft_min,
-                                p->soft_max, p->step, page, (guint)control->digits, FALSE, p->hard_min, p->hard_max,
-                                help, NULL);
+    return gimp_scale_entry_new(table, 0, row, label, CONTROL_SLIDER_WIDTH, CONTROL_NUMBER_WIDTH, p->default_number,
+                                p->soft_min, p->soft_max, p->step, page, (guint)control->digits, FALSE, p->hard_min,
+                                p->hard_max, help, NULL);
 }
 
 static GtkWidget *new_choice(const pentimento_parameter *parameter)
@@ -59,8 +67,7 @@ void control_attach(Control *control, GtkTable *table, gint row, GtkSizeGroup *l
         gtk_table_attach(table, control->widget, 0, 3, (guint)row, (guint)row + 1, GTK_EXPAND | GTK_FILL, 0, 0, 0);
     } else {
         control->widget = parameter->kind == PENTIMENTO_KIND_CHOICE ? new_choice(parameter) : gtk_entry_new();
-        GtkWidget *label =
-            gimp_table_attach_aligned(table, 0, row, text, 0, 0.5, control->widget, 2, FALSE);
+        GtkWidget *label = gimp_table_attach_aligned(table, 0, row, text, 0, 0.5, control->widget, 2, FALSE);
         gtk_size_group_add_widget(labels, label);
     }
     if (control->widget)

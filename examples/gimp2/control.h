@@ -12,7 +12,13 @@ typedef struct {
     int digits;         // after the point
 } Control;
 
-// Puts the control into a row of a table of three columns.
+// A table for controls: three columns, and as many rows as it gets.
+GtkWidget *control_table_new(void);
+
+// The widths of a slider and of the number beside it.
+enum { CONTROL_SLIDER_WIDTH = 160, CONTROL_NUMBER_WIDTH = 8 };
+
+// Puts the control into a row of such a table.
 void control_attach(Control *control, GtkTable *table, gint row, GtkSizeGroup *labels);
 
 // Calls back, with `data` as the last argument, when it changes.

@@ -131,9 +131,7 @@ void controls_free(Controls *controls)
 static GtkWidget *group_widget(const Controls *controls, guint first, GtkSizeGroup *labels)
 {
     const pentimento_parameter *leader = &controls->list[first].parameter;
-    GtkWidget *frame = gimp_frame_new(_(leader->group)), *table = gtk_table_new(1, 3, FALSE);
-    gtk_table_set_row_spacings(GTK_TABLE(table), 6);
-    gtk_table_set_col_spacings(GTK_TABLE(table), 6);
+    GtkWidget *frame = gimp_frame_new(_(leader->group)), *table = control_table_new();
     gtk_container_add(GTK_CONTAINER(frame), table);
     gint row = 0;
     for (guint i = first; i < controls->count; i++) {

@@ -4,6 +4,7 @@
 #include <libgimp/gimpui.h>
 
 #include "chooser.h"
+#include "control.h"
 #include "controls.h"
 #include "preview.h"
 #include "styles.h"
@@ -73,14 +74,6 @@ static void reset(Dialog *dialog)
     preview_restart(dialog->preview);
 }
 
-static GtkWidget *new_table(void)
-{
-    GtkWidget *table = gtk_table_new(2, 3, FALSE);
-    gtk_table_set_row_spacings(GTK_TABLE(table), 6);
-    gtk_table_set_col_spacings(GTK_TABLE(table), 6);
-    return table;
-}
-
 static GtkWidget *framed(const char *title, GtkWidget *inside)
 {
     GtkWidget *frame = gimp_frame_new(title);
@@ -91,8 +84,8 @@ static GtkWidget *framed(const char *title, GtkWidget *inside)
 // A share in per cent.
 static GtkObject *attach_share(Dialog *dialog, GtkWidget *table, gint row, const char *text, const char *help)
 {
-    GtkObject *share =
-        gimp_scale_entry_new(GTK_TABLE(table), 0, row, text, 160, 8, 100, 0, 100, 1, 10, 1, TRUE, 0, 0, help, NULL);
+    GtkObject *share = gimp_scale_entry_new(GTK_TABLE(table), 0, row, text, CONTROL_SLIDER_WIDTH, CONTROL_NUMBER_WIDTH,
+                                            100, 0, 100, 1, 10, 1, TRUE, 0, 0, help, NULL);
     gtk_size_group_add_widget(dialog->labels, GIMP_SCALE_ENTRY_LABEL(share));
     g_signal_connect(share, "value-changed", G_CALLBACK(on_widget_change), dialog);
     return share;
@@ -110,7 +103,7 @@ static GtkWidget *new_second_style(Dialog *dialog)
     Settings *settings = &dialog->settings;
     dialog->second = chooser_new(&settings->second_style, settings->second_style_file, dialog->layer, dialog->labels,
                                  on_change, dialog);
-    GtkWidget *table = new_table(), *box = gtk_vbox_new(FALSE, 6);
+    GtkWidget *table = control_table_new(), *box = gtk_vbox_new(FALSE, 6);
     dialog->blend = attach_share(dialog, table, 0, _("Blend (%)"), _("The share of the second style"));
     gtk_box_pack_start(GTK_BOX(box), dialog->second, FALSE, TRUE, 0);
     gtk_box_pack_start(GTK_BOX(box), table, FALSE, TRUE, 0);
@@ -118,14 +111,14 @@ static GtkWidget *new_second_style(Dialog *dialog)
     gtk_alignment_set_padding(GTK_ALIGNMENT(indented), 6, 0, INDENTATION, 0);
     gtk_container_add(GTK_CONTAINER(indented), box);
     gtk_container_add(GTK_CONTAINER(expander), indented);
-    gboolean chosen = settings->second_style != -1 || *settings->second_style_file;
+    gboolean chosen = settings->second_style != NO_LAYER || *settings->second_style_file;
     gtk_expander_set_expanded(GTK_EXPANDER(expander), chosen);
     return expander;
 }
 
 static GtkWidget *new_result(Dialog *dialog)
 {
-    GtkWidget *table = new_table();
+    GtkWidget *table = control_table_new();
     dialog->output = gtk_combo_box_text_new();
     // In the order of OUTPUT_REPLACE and OUTPUT_NEW_LAYER.
     gtk_combo_box_text_append_text(GTK_COMBO_BOX_TEXT(dialog->output), _("Replace the layer"));

@@ -74,9 +74,7 @@ static const pentimento_plugin *open_library(const char *path, GError **error)
 
 const pentimento_plugin *library_load(const char *folder, GError **error)
 {
-    static const pentimento_plugin *loaded;
-    if (loaded)
-        return loaded;
+    const pentimento_plugin *loaded = NULL;
     GPtrArray *looked_at = places(folder);
     char *path = NULL;
     GString *list = g_string_new(NULL);

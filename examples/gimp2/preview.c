@@ -2,7 +2,7 @@
 
 #include "progress.h"
 
-enum { SIDE = 320, REST_MILLISECONDS = 400, LINE_WIDTH = 40 };
+enum { SIDE = 320, REST_MILLISECONDS = 400 };
 
 struct Preview {
     const pentimento_plugin *plugin;

@@ -4,13 +4,17 @@
 
 Settings settings_default(void)
 {
-    return (Settings){.style = -1, .second_style = -1, .blend = 50, .output = OUTPUT_REPLACE, .opacity = 100};
+    return (Settings){.style = NO_LAYER, .second_style = NO_LAYER, .blend = 50, .output = OUTPUT_REPLACE, .opacity = 100};
 }
 
 gboolean settings_copy(char *field, gsize size, const char *text, GError **error)
 {
-    if (g_strlcpy(field, text ? text : "", size) < size)
+    if (!text)
+        text = "";
+    if (strlen(text) < size) {
+        g_strlcpy(field, text, size);
         return TRUE;
+    }
     texts_fail(error, texts_fill(_("This text is too long: “{text}”"), "text", text, NULL));
     return FALSE;
 }

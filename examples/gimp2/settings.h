@@ -4,10 +4,12 @@
 #include "library.h"
 
 enum { SETTINGS_FILE_SIZE = 1024, SETTINGS_TEXT_SIZE = 4096 };
+// Where no layer is chosen.
+enum { NO_LAYER = -1 };
 enum { OUTPUT_REPLACE, OUTPUT_NEW_LAYER };
 
 typedef struct {
-    gint32 style;                         // a drawable, or -1
+    gint32 style;                         // a drawable, or NO_LAYER
     char style_file[SETTINGS_FILE_SIZE];  // goes before the drawable; "" for none
     gint32 second_style;
     char second_style_file[SETTINGS_FILE_SIZE];
@@ -19,7 +21,7 @@ typedef struct {
 
 Settings settings_default(void);
 
-// Copies a text into a field of a record; fails in words where it does not fit.
+// Copies a text into a field of a record. Where it does not fit it fails in words, and the field keeps what it holds.
 gboolean settings_copy(char *field, gsize size, const char *text, GError **error);
 
 // The value that a parameter has in a job: what was set, or what its preset makes of it, or its default. NULL, with the

@@ -2,8 +2,6 @@
 
 #include <glib/gstdio.h>
 
-#define NO_LAYER (-1)
-
 // Appends the layers of an image that are no groups.
 static void append_layers(GArray *layers, gint32 image)
 {

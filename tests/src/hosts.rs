@@ -109,14 +109,6 @@ impl Gimp3 {
         command
     }
 
-    /// Whether a program is there where GIMP is.
-    pub fn has(&self, program: &str) -> bool {
-        self.command("which")
-            .arg(program)
-            .output()
-            .is_ok_and(|output| output.status.success())
-    }
-
     /// Runs Python in GIMP without a window.
     ///
     /// # Panics

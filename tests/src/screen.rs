@@ -11,8 +11,14 @@ use crate::repository;
 /// How to get what a screen takes.
 pub const HOW: &str = "install xvfb, openbox, xdotool and imagemagick";
 
-/// What a screen takes that is not there.
-pub fn missing_tool(has: impl Fn(&str) -> bool) -> Option<&'static str> {
+/// What a screen takes that is not there, where `command` makes commands.
+pub fn missing_tool(command: impl Fn(&str) -> Command) -> Option<&'static str> {
+    let has = |tool: &str| {
+        command("which")
+            .arg(tool)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
     ["Xvfb", "openbox", "xdotool", "import"]
         .into_iter()
         .find(|tool| !has(tool))

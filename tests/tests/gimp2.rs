@@ -7,7 +7,7 @@ use std::process::Command;
 
 use image::{DynamicImage, RgbImage};
 use pentimento_tests::hosts::Gimp2;
-use pentimento_tests::{command, content, documented, library, repository, style};
+use pentimento_tests::{command_line, content, documented, farthest, library, repository, style};
 use tempfile::TempDir;
 
 /// The settings of the scenes.
@@ -69,20 +69,8 @@ impl Stage {
 
     /// What the command-line host renders from these files.
     fn expected(&self, pictures: &[&str], options: &[&str]) -> DynamicImage {
-        let out = self.path("expected.png");
-        let rendered = Command::new(command())
-            .arg("render")
-            .args(pictures.iter().map(|name| self.path(&format!("{name}.png"))))
-            .args(options)
-            .arg("--quiet")
-            .arg("--output")
-            .arg(&out)
-            .arg("--plugin")
-            .arg(library())
-            .status()
-            .unwrap();
-        assert!(rendered.success());
-        image::open(out).unwrap()
+        let pictures: Vec<_> = pictures.iter().map(|name| self.path(&format!("{name}.png"))).collect();
+        command_line(&pictures, options, &self.path("expected.png"))
     }
 
     fn expected_with(&self, pictures: &[&str], settings: &[&str]) -> RgbImage {
@@ -90,11 +78,6 @@ impl Stage {
         let options: Vec<_> = options.iter().map(String::as_str).collect();
         self.expected(pictures, &options).into_rgb8()
     }
-}
-
-fn farthest(one: &[u8], other: &[u8]) -> u8 {
-    assert_eq!(one.len(), other.len());
-    one.iter().zip(other).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
 }
 
 fn mean_difference(one: &[u8], other: &[u8]) -> f64 {

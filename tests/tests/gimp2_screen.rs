@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use pentimento_tests::hosts::{Gimp2, missing};
 use pentimento_tests::{content, repository, screen, style};
@@ -27,13 +26,7 @@ fn renders_are_stopped_undone_cancelled_and_killed() {
     let Some(gimp) = Gimp2::find(folder.path()) else {
         return;
     };
-    let has = |tool: &str| {
-        Command::new("which")
-            .arg(tool)
-            .output()
-            .is_ok_and(|output| output.status.success())
-    };
-    if let Some(tool) = screen::missing_tool(has) {
+    if let Some(tool) = screen::missing_tool(|program| gimp.command(program)) {
         return missing(tool, screen::HOW);
     }
     content(256).write_png(&folder.path().join("content.png"));

@@ -1,13 +1,12 @@
 //! The filter in a real GIMP 3: the scenes of `tests/gimp3/scenes.py`, played in it without a window, and a painter at
-//! its screen, `tests/gimp3/screen.py`.
+//! its screen, `tests/gimp/screen.py`.
 #![cfg(unix)]
 
 use std::fs;
-use std::process::Command;
 
 use pentimento_tests::hosts::{Gimp3, missing};
 use pentimento_tests::screen;
-use pentimento_tests::{command, content, documented, library, repository, style};
+use pentimento_tests::{command, command_line, content, documented, farthest, library, repository, style};
 use tempfile::TempDir;
 
 #[test]
@@ -41,7 +40,7 @@ fn at_the_screen_renders_are_stopped_undone_cancelled_and_killed() {
     let Some(gimp) = Gimp3::find(folder.path()) else {
         return;
     };
-    if let Some(tool) = screen::missing_tool(|tool| gimp.has(tool)) {
+    if let Some(tool) = screen::missing_tool(|program| gimp.command(program)) {
         return missing(tool, screen::HOW);
     }
     content(256).write_png(&folder.path().join("content.png"));
@@ -96,21 +95,12 @@ fn the_documented_scripts_work() {
         ("c", "repainted/c.png"),
         ("a", "scheme.png"),
     ] {
-        let expected = path("expected.png");
-        let rendered = Command::new(command())
-            .arg("render")
-            .args([path(&format!("photographs/{name}.png")), path("painting.png")])
-            .args(["--quiet", "--preset=draft", "--output"])
-            .arg(&expected)
-            .arg("--plugin")
-            .arg(library())
-            .status()
-            .unwrap();
-        assert!(rendered.success());
-        let [expected, painted] = [expected, path(painted)].map(|path| image::open(path).unwrap().into_rgb8());
+        let pictures = [path(&format!("photographs/{name}.png")), path("painting.png")];
+        let expected = command_line(&pictures, &["--preset=draft"], &path("expected.png")).into_rgb8();
+        let painted = image::open(path(painted)).unwrap().into_rgb8();
         assert_eq!(expected.dimensions(), painted.dimensions());
-        let farthest = expected.iter().zip(painted.iter()).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(farthest <= Some(1), "{name}: {farthest:?}");
+        let farthest = farthest(&expected, &painted);
+        assert!(farthest <= 1, "{name}: {farthest}");
     }
 }
 

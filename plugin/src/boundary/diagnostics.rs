@@ -5,8 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pentimento_host::abi;
 
-use super::guard::answer;
-use super::pointer::{self, Out};
+use super::guard::answer_text;
 use crate::diagnostics;
 
 pub(super) static TABLE: abi::Diagnostics = abi::Diagnostics {
@@ -26,18 +25,16 @@ unsafe extern "C" fn report(
 ) -> abi::Status {
     // SAFETY: the host promises that each pointer is NULL or leads to what the contract says.
     unsafe {
-        answer(error, || {
-            let needed = Out::new(needed, "needed")?;
+        answer_text(buffer, capacity, needed, error, || {
             let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
             let text = match waiting.take() {
                 Some(text) => text,
                 None => diagnostics::report()?,
             };
-            pointer::write_text(&text, buffer, capacity, &needed);
             if buffer.is_null() || capacity <= text.len() {
-                *waiting = Some(text);
+                *waiting = Some(text.clone());
             }
-            Ok(abi::OK)
+            Ok(text)
         })
     }
 }
