@@ -42,6 +42,8 @@
 
 (define (scene-layer) (scene "layer" "content.png" QUICK as-it-is))
 
+(define (scene-damaged) (scene "damaged" "damaged.tif" SHORT as-it-is))
+
 (define (scene-alpha) (scene "alpha-painted" "alpha.png" QUICK as-it-is))
 
 (define (scene-settings)

@@ -6,7 +6,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::{command, library};
 
@@ -31,6 +31,13 @@ fn install(profile: &Path) {
         .output()
         .expect("the command runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a GIMP that came to its end has said: errors and messages stand at the end, in order.
+fn said(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    said.into_owned()
 }
 
 /// A GIMP 3, with the bridge installed in a profile of its own.
@@ -109,12 +116,12 @@ impl Gimp3 {
         command
     }
 
-    /// Runs Python in GIMP without a window.
+    /// Runs Python in GIMP without a window; what GIMP said.
     ///
     /// # Panics
     /// When it fails, with what GIMP said.
-    pub fn run_python(&self, code: &str) {
-        self.run("python-fu-eval", code);
+    pub fn run_python(&self, code: &str) -> String {
+        self.run("python-fu-eval", code)
     }
 
     /// Runs Script-Fu in GIMP without a window.
@@ -125,7 +132,7 @@ impl Gimp3 {
         self.run("plug-in-script-fu-eval", code);
     }
 
-    fn run(&self, interpreter: &str, code: &str) {
+    fn run(&self, interpreter: &str, code: &str) -> String {
         let output = self
             .command(COMMAND)
             .args(["--no-interface", "--no-data", "--no-fonts", "--quit"])
@@ -133,8 +140,7 @@ impl Gimp3 {
             .args(["--batch", code])
             .output()
             .expect("GIMP runs");
-        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}\n{said}", output.status);
+        said(&output)
     }
 }
 
@@ -200,9 +206,6 @@ impl Gimp2 {
             command.args(["--batch", script]);
         }
         let output = command.args(["--batch", "(gimp-quit 1)"]).output().expect("GIMP runs");
-        // Errors and messages go to the latter, in order.
-        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}\n{said}", output.status);
-        said.into_owned()
+        said(&output)
     }
 }

@@ -79,3 +79,13 @@ pub fn content(longer: u32) -> Pixels {
 pub fn style(longer: u32) -> Pixels {
     sample("painting.png", longer)
 }
+
+/// Writes a floating-point TIFF of which a sample is no number.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn write_damaged(path: &Path) {
+    let mut picture = image::Rgb32FImage::from_pixel(24, 16, image::Rgb([0.2, 0.5, 0.3]));
+    picture.get_pixel_mut(5, 5).0[1] = f32::NAN;
+    picture.save(path).expect("a TIFF is written");
+}

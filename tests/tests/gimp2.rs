@@ -7,6 +7,7 @@ use std::process::Command;
 
 use image::{DynamicImage, RgbImage};
 use pentimento_tests::hosts::Gimp2;
+use pentimento_tests::pictures::write_damaged;
 use pentimento_tests::{command_line, content, documented, farthest, library, repository, style};
 use tempfile::TempDir;
 
@@ -356,6 +357,18 @@ fn it_speaks_the_language_of_its_user() {
         let said = stage.play(&["refuse-lone".to_owned()]);
         assert!(said.contains(words), "{said}");
     }
+}
+
+/// Here of a damaged picture; that a device failed and the processor took over is told in the same way.
+#[test]
+fn a_warning_of_the_plugin_is_a_message() {
+    let Some(stage) = Stage::new() else {
+        return;
+    };
+    write_damaged(&stage.path("damaged.tif"));
+    let said = stage.play(&scenes(&["damaged"]));
+    assert!(said.contains("were NaN or infinite and have been replaced"), "{said}");
+    assert!(stage.path("damaged.png").exists(), "{said}");
 }
 
 #[test]

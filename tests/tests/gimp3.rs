@@ -5,6 +5,7 @@
 use std::fs;
 
 use pentimento_tests::hosts::{Gimp3, missing};
+use pentimento_tests::pictures::write_damaged;
 use pentimento_tests::screen;
 use pentimento_tests::{command, command_line, content, documented, farthest, library, repository, style};
 use tempfile::TempDir;
@@ -132,6 +133,30 @@ fn it_speaks_the_language_of_its_user() {
         gimp.language = language;
         expect_refusal(&gimp, words);
     }
+}
+
+/// Here of a damaged picture; that a device failed and the processor took over is told in the same way.
+#[test]
+fn a_warning_of_the_plugin_is_a_message() {
+    let folder = TempDir::new().unwrap();
+    let Some(gimp) = Gimp3::find(folder.path()) else {
+        return;
+    };
+    write_damaged(&folder.path().join("damaged.tif"));
+    style(16).write_png(&folder.path().join("style.png"));
+    let said = gimp.run_python(
+        "from gi.repository import Gimp, Gio\n\
+         file = lambda name: Gio.File.new_for_path(name)\n\
+         image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file('damaged.tif'))\n\
+         config = Gimp.get_pdb().lookup_procedure('plug-in-pentimento-style-transfer').create_config()\n\
+         config.set_property('image', image)\n\
+         config.set_core_object_array('drawables', image.get_layers())\n\
+         config.set_property('style-file', file('style.png'))\n\
+         config.set_property('quality', 0.02)\n\
+         status = config.get_procedure().run(config).index(0)\n\
+         assert status == Gimp.PDBStatusType.SUCCESS, Gimp.get_pdb().get_last_error()",
+    );
+    assert!(said.contains("were NaN or infinite and have been replaced"), "{said}");
 }
 
 #[test]
