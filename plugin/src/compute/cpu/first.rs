@@ -222,7 +222,7 @@ impl Backward<'_> {
                 packed[packed_index(I::ROWS, blocks, 0, block)..][..count]
                     .copy_from_slice(&self.gradient[start..start + count]);
             }
-            I::multiply(packed, &self.layer.backward, shares);
+            I::multiply(packed, &self.layer.backward, shares, &[]);
         }
         shares[0] = [Lanes::ZERO; 2];
         shares[1 + width] = [Lanes::ZERO; 2];

@@ -24,8 +24,10 @@ use super::product::{COLUMNS, pack_columns, packed_columns, packed_index};
 use super::workers::{Task, Workers};
 use crate::compute::Window;
 
-/// Register panels of pixels in a piece.
+/// Register panels of pixels in a chunk.
 const PANELS: usize = 8;
+/// The most chunks in a piece: while one is multiplied, the next is fetched.
+const CHUNKS: usize = 32;
 
 /// The derivatives with respect to the moments over one region, ready to be multiplied.
 pub struct MomentsFactor {
@@ -76,9 +78,14 @@ pub struct Injection<'a> {
 impl Injection<'_> {
     /// Writes the gradient with respect to the layer's sums before its ReLU. It may be the features' own memory.
     pub fn write_to(&self, workers: &Workers, gradient: Disjoint<Lanes>) {
+        // So many pieces for each thread that none waits long for another.
+        const PIECES: usize = 8;
+        let chunk = PANELS * workers.instructions().rows();
+        let chunks = self.pixels() / (PIECES * workers.threads() * chunk);
         let task = Writing {
             injection: self,
-            piece: PANELS * workers.instructions().rows(),
+            chunk,
+            piece: chunks.clamp(1, CHUNKS) * chunk,
             gradient,
         };
         workers.run(self.pixels().div_ceil(task.piece), &task);
@@ -106,6 +113,9 @@ impl Injection<'_> {
 /// Each piece is so many pixels of the window, in reading order.
 struct Writing<'a> {
     injection: &'a Injection<'a>,
+    /// The pixels that are multiplied together.
+    chunk: usize,
+    /// A multiple of them.
     piece: usize,
     gradient: Disjoint<'a, Lanes>,
 }
@@ -134,7 +144,7 @@ impl Writing<'_> {
         }
     }
 
-    /// The pixels' products with two blocks of channels.
+    /// The pixels' products with two blocks of channels; meanwhile, what will be needed `next` is fetched.
     #[inline(always)]
     fn multiply<I: Instructions>(
         &self,
@@ -142,12 +152,15 @@ impl Writing<'_> {
         pair: usize,
         packed: &[Lanes],
         product: &mut [[Lanes; 2]],
+        next: [&[Lanes]; 2],
     ) {
         let depth = self.injection.blocks() * WIDTH;
         let columns = &factor.second[pair * depth..][..depth];
         let panels = packed.chunks_exact(I::ROWS * depth / WIDTH);
+        // Each of the two spread over half of the panels.
+        let mut next = next.into_iter().flat_map(|lanes| lanes.chunks(2 * I::ROWS));
         for (rows, product) in panels.zip(product.chunks_exact_mut(I::ROWS)) {
-            I::multiply(rows, columns, product);
+            I::multiply(rows, columns, product, next.next().unwrap_or_default());
         }
     }
 
@@ -164,7 +177,7 @@ impl Writing<'_> {
     ) {
         let Injection { grid, window, .. } = *self.injection;
         let (factor, weights) = self.injection.moments[region];
-        self.multiply::<I>(factor, pair, packed, product);
+        self.multiply::<I>(factor, pair, packed, product, Default::default());
         let mut row = 0;
         let mean = factor.mean[pair];
         for (start, length) in runs(grid, window, pixels) {
@@ -178,15 +191,22 @@ impl Writing<'_> {
             row += length;
         }
     }
-}
 
-impl Task for Writing<'_> {
-    fn scratch<I: Instructions>(&self) -> usize {
-        self.piece * (self.injection.blocks() + 4)
+    /// The features of a pair of blocks of channels at pixels of the window, as far as the map's first row of them goes.
+    #[inline(always)]
+    fn next_features(&self, pair: usize, pixels: Range<usize>) -> [&[Lanes]; 2] {
+        let Injection { grid, window, .. } = *self.injection;
+        let features = &self.injection.features;
+        let (start, length) = runs(grid, window, pixels).next().unwrap_or_default();
+        [2 * pair, 2 * pair + 1].map(|block| {
+            // SAFETY: these pixels are in this piece alone, and written only after they are packed.
+            unsafe { &*features.slice(block * grid.pixels() + start, length) }
+        })
     }
 
+    /// Writes the gradient at the pixels `pixels`, and fetches the features at the `next`.
     #[inline(always)]
-    fn run<I: Instructions>(&self, piece: usize, scratch: &mut [Lanes]) {
+    fn write_chunk<I: Instructions>(&self, pixels: Range<usize>, next: Range<usize>, scratch: &mut [Lanes]) {
         let Injection {
             grid,
             window,
@@ -197,19 +217,19 @@ impl Task for Writing<'_> {
         } = *self.injection;
         let blocks = self.injection.blocks();
         let total = self.injection.pixels();
-        let pixels = piece * self.piece..total.min((piece + 1) * self.piece);
-        let (packed, rest) = scratch.split_at_mut(self.piece * blocks);
-        let (product, sums) = rest.as_chunks_mut().0.split_at_mut(self.piece);
+        let (packed, rest) = scratch.split_at_mut(self.chunk * blocks);
+        let (product, sums) = rest.as_chunks_mut().0.split_at_mut(self.chunk);
         let panels = pixels.len().next_multiple_of(I::ROWS);
         let packed = &mut packed[..panels * blocks];
         if !self.injection.moments.is_empty() {
             self.pack::<I>(pixels.clone(), packed);
         }
         for pair in 0..blocks / 2 {
+            let next = self.next_features(pair, next.clone());
             // What is to be added to every pixel's sum.
             let mut everywhere = [Lanes::ZERO; 2];
             if let [(factor, None)] = self.injection.moments[..] {
-                self.multiply::<I>(factor, pair, packed, sums);
+                self.multiply::<I>(factor, pair, packed, sums, next);
                 everywhere = factor.mean[pair];
             } else {
                 sums.fill([Lanes::ZERO; 2]);
@@ -240,6 +260,21 @@ impl Task for Writing<'_> {
                     row += length;
                 }
             }
+        }
+    }
+}
+
+impl Task for Writing<'_> {
+    fn scratch<I: Instructions>(&self) -> usize {
+        self.chunk * (self.injection.blocks() + 4)
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, piece: usize, scratch: &mut [Lanes]) {
+        let end = self.injection.pixels().min((piece + 1) * self.piece);
+        for start in (piece * self.piece..end).step_by(self.chunk) {
+            let chunk_end = end.min(start + self.chunk);
+            self.write_chunk::<I>(start..chunk_end, chunk_end..end.min(chunk_end + self.chunk), scratch);
         }
     }
 }

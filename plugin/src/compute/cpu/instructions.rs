@@ -33,8 +33,13 @@ pub trait Instructions: 'static {
         lanes.masked(bits)
     }
 
-    /// Computes as many rows of a matrix product as `product` has, 1 to `Self::ROWS`; see [`register_tile`].
-    fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]);
+    /// Asks for what will be needed soon, where the set has an instruction for it, and does not wait for it.
+    #[inline(always)]
+    fn fetch(_: &Lanes) {}
+
+    /// Computes as many rows of a matrix product as `product` has, 1 to `Self::ROWS`, and fetches `next` meanwhile; see
+    /// [`register_tile`].
+    fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]], next: &[Lanes]);
 }
 
 /// The instructions that every processor of the target has.
@@ -58,8 +63,8 @@ impl Instructions for Plain {
     }
 
     #[inline(always)]
-    fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
-        type Tile = fn(&[Lanes], &[[Lanes; 2]], &mut [[Lanes; 2]]);
+    fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]], next: &[Lanes]) {
+        type Tile = fn(&[Lanes], &[[Lanes; 2]], &mut [[Lanes; 2]], &[Lanes]);
         const TILES: [Tile; Plain::ROWS] = [
             register_tile::<Plain, 1, 1>,
             register_tile::<Plain, 2, 1>,
@@ -68,7 +73,7 @@ impl Instructions for Plain {
             register_tile::<Plain, 5, 1>,
             register_tile::<Plain, 6, 1>,
         ];
-        TILES[product.len() - 1](rows, columns, product);
+        TILES[product.len() - 1](rows, columns, product, next);
     }
 }
 
@@ -79,7 +84,7 @@ mod x86 {
     use super::{Instructions, Kernel, Lanes, register_tile};
 
     /// [`register_tile`], compiled for a set of instructions.
-    type Tile = unsafe fn(&[Lanes], &[[Lanes; 2]], &mut [[Lanes; 2]]);
+    type Tile = unsafe fn(&[Lanes], &[[Lanes; 2]], &mut [[Lanes; 2]], &[Lanes]);
 
     /// AVX2 and FMA: sixteen registers of eight lanes.
     pub struct Avx2;
@@ -116,14 +121,25 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
+        fn fetch(lanes: &Lanes) {
+            // SAFETY: the reference is valid, and nothing but the caches changes.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(lanes).cast()) }
+        }
+
+        #[inline(always)]
+        fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]], next: &[Lanes]) {
             const TILES: [Tile; Avx2::ROWS] = [tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>];
             #[target_feature(enable = "avx2,fma")]
-            fn tile<const ROWS: usize>(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
-                register_tile::<Avx2, ROWS, 1>(rows, columns, product);
+            fn tile<const ROWS: usize>(
+                rows: &[Lanes],
+                columns: &[[Lanes; 2]],
+                product: &mut [[Lanes; 2]],
+                next: &[Lanes],
+            ) {
+                register_tile::<Avx2, ROWS, 1>(rows, columns, product, next);
             }
             // SAFETY: this runs inside `run_avx2` alone.
-            unsafe { TILES[product.len() - 1](rows, columns, product) }
+            unsafe { TILES[product.len() - 1](rows, columns, product, next) }
         }
     }
 
@@ -165,18 +181,29 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
+        fn fetch(lanes: &Lanes) {
+            // SAFETY: the reference is valid, and nothing but the caches changes.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(lanes).cast()) }
+        }
+
+        #[inline(always)]
+        fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]], next: &[Lanes]) {
             #[rustfmt::skip]
             const TILES: [Tile; Avx512::ROWS] = [
                 tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>, tile::<7>,
                 tile::<8>, tile::<9>, tile::<10>, tile::<11>, tile::<12>, tile::<13>, tile::<14>,
             ];
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-            fn tile<const ROWS: usize>(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]]) {
-                register_tile::<Avx512, ROWS, 2>(rows, columns, product);
+            fn tile<const ROWS: usize>(
+                rows: &[Lanes],
+                columns: &[[Lanes; 2]],
+                product: &mut [[Lanes; 2]],
+                next: &[Lanes],
+            ) {
+                register_tile::<Avx512, ROWS, 2>(rows, columns, product, next);
             }
             // SAFETY: this runs inside `run_avx512` alone.
-            unsafe { TILES[product.len() - 1](rows, columns, product) }
+            unsafe { TILES[product.len() - 1](rows, columns, product, next) }
         }
     }
 

@@ -49,6 +49,13 @@ impl Region<'_> {
     fn blocks(&self) -> usize {
         self.features.len() / self.grid.pixels()
     }
+
+    /// The features of one block of channels at pixels of the window, as far as the map's first row of them goes.
+    #[inline(always)]
+    fn first_run(&self, block: usize, pixels: Range<usize>) -> &[Lanes] {
+        let (start, length) = runs(self.grid, self.window, pixels).next().unwrap_or_default();
+        &self.features[block * self.grid.pixels() + start..][..length]
+    }
 }
 
 /// The runs of neighbouring pixels, `(index in the map, length)`, of the pixels `pixels` of a window in reading order.
@@ -247,6 +254,7 @@ impl Task for Accumulation<'_> {
         for start in range.clone().step_by(CHUNK) {
             let chunk = start..range.end.min(start + CHUNK);
             self.pack(chunk.clone(), first, packed, mean);
+            let next = chunk.end..range.end.min(chunk.end + CHUNK);
             for band_block in 0..BAND / WIDTH {
                 let rows = &packed[band_block * CHUNK..][..chunk.len()];
                 // Columns from this block on, in pairs of blocks; the pair that holds the block itself comes first.
@@ -254,11 +262,16 @@ impl Task for Accumulation<'_> {
                     let low = &packed[2 * pair * CHUNK..][..chunk.len()];
                     let high = &packed[(2 * pair + 1) * CHUNK..][..chunk.len()];
                     let column = first * WIDTH + pair * COLUMNS;
+                    // Two rows of blocks have all the pairs: with each, one of the next chunk's blocks is fetched.
+                    let next = match band_block {
+                        0 | 1 => region.first_run(first + 2 * pair + band_block, next.clone()),
+                        _ => &[],
+                    };
                     let target = &mut second[band_block * WIDTH * sums.channels + column..];
                     if I::WIDE {
-                        add_outer::<I, 8, 2>(rows, [low, high], sums.channels, target);
+                        add_outer::<I, 8, 2>(rows, [low, high], sums.channels, target, next);
                     } else {
-                        add_outer::<I, 4, 1>(rows, [low, high], sums.channels, target);
+                        add_outer::<I, 4, 1>(rows, [low, high], sums.channels, target, next);
                     }
                 }
             }
@@ -267,18 +280,23 @@ impl Task for Accumulation<'_> {
 }
 
 /// Adds `sum_n rows_n columns_n^T`, sixteen rows by 32 columns, to `target`, in register tiles of `ROWS` rows and
-/// `VECTORS` times sixteen columns.
+/// `VECTORS` times sixteen columns; meanwhile, what will be needed `next` is fetched.
 #[inline(always)]
 fn add_outer<I: Instructions, const ROWS: usize, const VECTORS: usize>(
     rows: &[Lanes],
     columns: [&[Lanes]; 2],
     stride: usize,
     target: &mut [f64],
+    next: &[Lanes],
 ) {
+    let mut next = next.iter();
     for first_row in (0..WIDTH).step_by(ROWS) {
         for first in (0..2).step_by(VECTORS) {
             let mut sums = [[Lanes::ZERO; VECTORS]; ROWS];
             for ((row, low), high) in rows.iter().zip(columns[0]).zip(columns[1]) {
+                if let Some(lanes) = next.next() {
+                    I::fetch(lanes);
+                }
                 let columns = [low, high];
                 for offset in 0..ROWS {
                     for vector in 0..VECTORS {

@@ -33,17 +33,23 @@ pub fn packed_index(rows: usize, blocks: usize, row: usize, block: usize) -> usi
     ((row / rows) * blocks + block) * rows + row % rows
 }
 
-/// The product of one panel of `ROWS` rows and one of 32 columns, `VECTORS` times sixteen columns at a time.
+/// The product of one panel of `ROWS` rows and one of 32 columns, `VECTORS` times sixteen columns at a time. Meanwhile,
+/// what will be needed `next` is fetched, a share of it with each sixteen depths.
 #[inline(always)]
 pub fn register_tile<I: Instructions, const ROWS: usize, const VECTORS: usize>(
     rows: &[Lanes],
     columns: &[[Lanes; 2]],
     product: &mut [[Lanes; 2]],
+    next: &[Lanes],
 ) {
     let product = product.first_chunk_mut::<ROWS>().expect("a product has a panel's rows");
     for first in (0..2).step_by(VECTORS) {
         let mut sums = [[Lanes::ZERO; VECTORS]; ROWS];
+        let mut next = next.chunks((next.len() * WIDTH).div_ceil(columns.len()).max(1));
         for (panel, depths) in rows.as_chunks::<ROWS>().0.iter().zip(columns.as_chunks::<WIDTH>().0) {
+            for lanes in next.next().unwrap_or_default() {
+                I::fetch(lanes);
+            }
             for lane in 0..WIDTH {
                 for row in 0..ROWS {
                     for vector in 0..VECTORS {
@@ -104,7 +110,7 @@ mod tests {
                 }
             }
             let mut product = vec![[Lanes::ZERO; 2]; I::ROWS];
-            I::multiply(&rows, self.columns, &mut product);
+            I::multiply(&rows, self.columns, &mut product, &[]);
             self.product.clear();
             self.product.extend(product.iter().flatten().flat_map(|lanes| lanes.0));
         }
