@@ -28,6 +28,7 @@ pub mod history;
 pub mod lbfgs;
 pub mod line_search;
 pub mod local_scale;
+pub mod octaves;
 pub mod picture_metric;
 pub mod plateau;
 pub mod vector;
