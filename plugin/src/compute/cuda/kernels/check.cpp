@@ -1,0 +1,309 @@
+// Holds every kernel, run on emulated threads, against the plainest loops in double. A test of the plugin builds it with
+// a C++ compiler and runs it; it prints what each kernel is off by, and fails where that is too much.
+#include "all.cu"
+
+#include <random>
+
+namespace {
+
+int failures = 0;
+
+using Floats = std::vector<float>;
+using Bits = std::vector<unsigned>;
+
+Floats noise(size_t count, unsigned seed)
+{
+    std::mt19937 random(seed);
+    Floats values(count);
+    for (float& value : values)
+        value = static_cast<float>(random()) / 2147483648.0f - 1.0f;
+    return values;
+}
+
+Bits bits(size_t count, unsigned seed)
+{
+    std::mt19937 random(seed);
+    Bits words(count / 32);
+    for (unsigned& word : words)
+        word = random();
+    return words;
+}
+
+bool bit(const Bits& words, size_t index) { return words[index / 32] >> index % 32 & 1; }
+
+template <class... Arguments>
+void launch(const char* name, unsigned across, unsigned down, unsigned threads, Arguments... arguments)
+{
+    void* pointers[] = {&arguments...};
+    auto known = emulated::kernels().at(name);
+    emulated::launch(known.bind(pointers, known.kernel), {across, down, 1}, {threads, 1, 1});
+}
+
+unsigned blocks(size_t count, size_t per_block) { return static_cast<unsigned>((count + per_block - 1) / per_block); }
+
+template <class Got>
+void compare(const std::string& what, const std::vector<Got>& got, const std::vector<double>& expected, double bound)
+{
+    double apart = 0, whole = 0;
+    for (size_t i = 0; i < expected.size(); i++) {
+        apart += (got[i] - expected[i]) * (got[i] - expected[i]);
+        whole += expected[i] * expected[i];
+    }
+    double error = std::sqrt(apart / whole);
+    bool is_good = got.size() == expected.size() && error <= bound;
+    std::printf("%s %s is off by %.1e\n", is_good ? "good:" : "FAILED:", what.c_str(), error);
+    failures += !is_good;
+}
+
+void expect(const std::string& what, bool holds)
+{
+    if (!holds)
+        std::printf("FAILED: %s\n", what.c_str());
+    failures += !holds;
+}
+
+struct Mode
+{
+    const char* suffix;
+    double bound;
+} const MODES[] = {{"_f32", 1e-6}, {"_tf32", 1e-3}};
+
+// `weights [9][inputs][outputs]`.
+std::vector<double> convolved(const Floats& input, const Floats& weights, int height, int width, int inputs, int outputs)
+{
+    std::vector<double> output(static_cast<size_t>(height) * width * outputs);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++)
+            for (int tap = 0; tap < 9; tap++) {
+                int row = y + tap / 3 - 1, column = x + tap % 3 - 1;
+                if (row < 0 || row >= height || column < 0 || column >= width)
+                    continue;
+                for (int i = 0; i < inputs; i++)
+                    for (int o = 0; o < outputs; o++)
+                        output[(y * width + x) * outputs + o] +=
+                            static_cast<double>(input[(row * width + column) * inputs + i]) *
+                            weights[(tap * inputs + i) * outputs + o];
+            }
+    return output;
+}
+
+void convolutions(int height, int width, int inputs, int outputs)
+{
+    size_t pixels = static_cast<size_t>(height) * width, elements = pixels * outputs;
+    Floats input = noise(pixels * inputs, 1), weights = noise(9ull * inputs * outputs, 2), bias = noise(outputs, 3);
+    auto sums = convolved(input, weights, height, width, inputs, outputs);
+    Bits below = bits(elements, 4);
+    for (Mode mode : MODES) {
+        std::string size = std::to_string(height) + " x " + std::to_string(width) + mode.suffix;
+        Floats output(elements, 9.0f);
+        Bits positive(elements / 32);
+        launch((std::string("convolve_forward") + mode.suffix).c_str(), blocks(pixels, 128), outputs / 64, 128,
+               input.data(), weights.data(), bias.data(), output.data(), positive.data(), height, width, inputs, outputs);
+        std::vector<double> expected = sums;
+        bool are_bits_right = true;
+        for (size_t i = 0; i < elements; i++) {
+            expected[i] = std::max(0.0, expected[i] + bias[i % outputs]);
+            are_bits_right &= bit(positive, i) == (output[i] > 0.0f);
+        }
+        compare("a convolution of " + size, output, expected, mode.bound);
+        expect("bits of a convolution of " + size, are_bits_right);
+
+        for (bool is_masked : {true, false}) {
+            const unsigned* mask = is_masked ? below.data() : nullptr;
+            launch((std::string("convolve_backward") + mode.suffix).c_str(), blocks(pixels, 128), outputs / 64, 128,
+                   input.data(), weights.data(), mask, output.data(), height, width, inputs, outputs);
+            expected = sums;
+            for (size_t i = 0; is_masked && i < elements; i++)
+                expected[i] *= bit(below, i);
+            compare("its gradient, masked or not,", output, expected, mode.bound);
+        }
+    }
+}
+
+void picture(int height, int width)
+{
+    int pixels = height * width;
+    conv1_1::Normalisation normalisation{{1, 2, 0}, {2.0f, 3.0f, 0.5f}, {-0.3f, 0.2f, 0.1f}};
+    Floats planes = noise(3 * pixels, 1), weights = noise(27 * 64, 2), bias = noise(64, 3);
+    Floats normal(3 * pixels), taps_first(27 * 64), turned(27 * 64);
+    for (int channel = 0; channel < 3; channel++) {
+        for (int pixel = 0; pixel < pixels; pixel++)
+            normal[pixel * 3 + channel] = planes[normalisation.channels[channel] * pixels + pixel] *
+                                              normalisation.scale[channel] + normalisation.shift[channel];
+        for (int tap = 0; tap < 9; tap++)
+            for (int o = 0; o < 64; o++) {
+                taps_first[(tap * 3 + channel) * 64 + o] = weights[(channel * 9 + tap) * 64 + o];
+                turned[((8 - tap) * 64 + o) * 3 + channel] = weights[(channel * 9 + tap) * 64 + o];
+            }
+    }
+    auto expected = convolved(normal, taps_first, height, width, 3, 64);
+    Floats output(64 * pixels);
+    Bits positive(2 * pixels);
+    launch("picture_forward", blocks(pixels, 128), 1, 128, planes.data(), weights.data(), bias.data(), normalisation,
+           output.data(), positive.data(), height, width);
+    bool are_bits_right = true;
+    for (size_t i = 0; i < expected.size(); i++) {
+        expected[i] = std::max(0.0, expected[i] + bias[i % 64]);
+        are_bits_right &= bit(positive, i) == (output[i] > 0.0f);
+    }
+    compare("conv1_1", output, expected, 1e-6);
+    expect("bits of conv1_1", are_bits_right);
+
+    Floats gradient = noise(64 * pixels, 4), back(3 * pixels);
+    auto at_normal = convolved(gradient, turned, height, width, 64, 3);
+    std::vector<double> at_planes(3 * pixels);
+    for (int channel = 0; channel < 3; channel++)
+        for (int pixel = 0; pixel < pixels; pixel++)
+            at_planes[normalisation.channels[channel] * pixels + pixel] =
+                at_normal[pixel * 3 + channel] * normalisation.scale[channel];
+    launch("picture_backward", blocks(pixels, 128), 1, 128, gradient.data(), weights.data(), normalisation,
+           back.data(), height, width);
+    compare("conv1_1's gradient", back, at_planes, 1e-6);
+}
+
+void poolings(int height, int width, int channels)
+{
+    int rows = height / 2, columns = width / 2;
+    size_t inside = static_cast<size_t>(height) * width * channels, outside = static_cast<size_t>(rows) * columns * channels;
+    Floats input = noise(inside, 1), gradient = noise(outside, 2);
+    // Ties, and windows of zeros.
+    for (float& value : input)
+        value = std::max(0.0f, std::round(value * 2.0f));
+    Bits positive = bits(inside, 3);
+    for (std::string name : {"max", "average", "l2"}) {
+        float scale = 1.56f;
+        Floats output(outside), back(inside, 9.0f);
+        std::vector<unsigned char> winners(outside);
+        std::vector<double> expected(outside), expected_back(inside);
+        for (int row = 0; row < rows; row++)
+            for (int column = 0; column < columns; column++)
+                for (int channel = 0; channel < channels; channel++) {
+                    size_t at = (row * columns + column) * channels + channel, members[4];
+                    for (int m = 0; m < 4; m++)
+                        members[m] = ((2 * row + m / 2) * width + 2 * column + m % 2) * channels + channel;
+                    double sum = 0, squares = 0;
+                    int winner = 0;
+                    for (int m = 0; m < 4; m++) {
+                        sum += input[members[m]];
+                        squares += static_cast<double>(input[members[m]]) * input[members[m]];
+                        winner = input[members[m]] > input[members[winner]] ? m : winner;
+                    }
+                    double root = std::sqrt(squares / 4);
+                    expected[at] = name == "max" ? input[members[winner]] : name == "average" ? sum / 4 : scale * root;
+                    for (int m = 0; m < 4; m++) {
+                        double l2 = root > 0 ? scale * input[members[m]] / (4 * root) : 0;
+                        double share = name == "max" ? m == winner : name == "average" ? 0.25 : l2;
+                        expected_back[members[m]] = bit(positive, members[m]) * share * gradient[at];
+                    }
+                }
+        unsigned out = blocks(outside, 256), in = blocks(inside, 256);
+        if (name == "max") {
+            launch("pool_max", out, 1, 256, input.data(), output.data(), winners.data(), height, width, channels);
+            launch("pool_max_back", in, 1, 256, gradient.data(), winners.data(), positive.data(), back.data(), height,
+                   width, channels);
+        } else if (name == "average") {
+            launch("pool_average", out, 1, 256, input.data(), output.data(), height, width, channels);
+            launch("pool_average_back", in, 1, 256, gradient.data(), positive.data(), back.data(), height, width, channels);
+        } else {
+            launch("pool_l2", out, 1, 256, input.data(), output.data(), scale, height, width, channels);
+            launch("pool_l2_back", in, 1, 256, gradient.data(), input.data(), output.data(), positive.data(), back.data(),
+                   scale, height, width, channels);
+        }
+        compare("pooling by " + name, output, expected, 1e-6);
+        compare("its gradient", back, expected_back, 1e-6);
+    }
+}
+
+void statistics(int height, int width, Window window, int channels, bool is_weighted)
+{
+    int pixels = height * width, inside = window.height * window.width;
+    size_t elements = static_cast<size_t>(pixels) * channels;
+    Floats features = noise(elements, 1), all = noise(pixels, 2), held(static_cast<size_t>(inside) * channels);
+    for (float& weight : all)
+        weight = std::abs(weight);
+    const float* weights = is_weighted ? all.data() : nullptr;
+    auto weight_of = [&](int pixel) { return is_weighted ? static_cast<double>(all[pixel]) : 1.0; };
+    std::vector<int> seen;
+    for (int index = 0; index < inside; index++)
+        seen.push_back((window.top + index / window.width) * width + window.left + index % window.width);
+
+    std::vector<double> second(channels * channels), mean(channels);
+    for (int pixel : seen)
+        for (int i = 0; i < channels; i++) {
+            double value = weight_of(pixel) * features[pixel * channels + i];
+            mean[i] += 0.5 * value;
+            for (int j = 0; j < channels; j++)
+                second[i * channels + j] += 0.5 * value * features[pixel * channels + j];
+        }
+    int per_slice = 48, slices = (inside + per_slice - 1) / per_slice, tiles = channels / 64 * (channels / 64 + 1) / 2;
+    Floats partial(static_cast<size_t>(slices) * channels * channels, NAN), got(channels * channels), got_mean(channels);
+    launch("means", channels / 64, slices, 64, features.data(), weights, window, channels, per_slice, partial.data());
+    launch("means_total", channels / 64, 1, 64, partial.data(), slices, channels, 0.5f, got_mean.data());
+    compare("means", got_mean, mean, 1e-6);
+
+    Floats matrix = noise(channels * channels, 3), slopes = noise(channels, 4), begun = noise(elements, 5);
+    for (int i = 0; i < channels; i++)
+        for (int j = 0; j < i; j++)
+            matrix[i * channels + j] = matrix[j * channels + i];
+    Bits positive = bits(elements, 6);
+    for (Mode mode : MODES) {
+        launch((std::string("second_moments") + mode.suffix).c_str(), tiles, slices, 128, features.data(), weights,
+               window, channels, per_slice, partial.data());
+        launch("second_moments_total", blocks(channels * channels, 256), 1, 256, partial.data(), slices, channels, 0.5f,
+               got.data());
+        compare(std::string("second moments") + mode.suffix, got, second, mode.bound);
+
+        Floats gradient = begun;
+        launch((std::string("inject_moments") + mode.suffix).c_str(), blocks(inside, 128), channels / 64, 128,
+               features.data(), matrix.data(), slopes.data(), weights, positive.data(), window, channels, gradient.data());
+        std::vector<double> expected(begun.begin(), begun.end());
+        for (int pixel : seen)
+            for (int i = 0; i < channels; i++) {
+                double sum = slopes[i];
+                for (int j = 0; j < channels; j++)
+                    sum += static_cast<double>(matrix[i * channels + j]) * features[pixel * channels + j];
+                size_t element = pixel * channels + i;
+                expected[element] += bit(positive, element) ? sum * weight_of(pixel) : 0.0;
+            }
+        compare(std::string("their gradient") + mode.suffix, gradient, expected, mode.bound);
+    }
+
+    Floats content = noise(elements, 7), gradient = begun;
+    launch("hold", blocks(held.size(), 256), 1, 256, content.data(), window, channels, held.data());
+    std::vector<double> expected(begun.begin(), begun.end()), distances(2), got_distances(2);
+    for (int pixel : seen)
+        for (int i = 0; i < channels; i++) {
+            size_t element = pixel * channels + i;
+            double apart = static_cast<double>(features[element]) - content[element];
+            distances[0] += apart * apart;
+            distances[1] += static_cast<double>(features[element]) * features[element];
+            expected[element] += bit(positive, element) ? 0.75 * apart : 0.0;
+        }
+    for (int i = 0; i < 2; i++) {
+        std::vector<double> sums(5);
+        launch("squared_distance", 5, 1, 256, features.data(), i == 0 ? held.data() : nullptr, window, channels, sums.data());
+        for (double sum : sums)
+            got_distances[i] += sum;
+    }
+    compare("distances from content and from 0", got_distances, distances, 1e-6);
+    launch("inject_content", blocks(held.size(), 256), 1, 256, features.data(), held.data(), 0.75f, positive.data(),
+           window, channels, gradient.data());
+    compare("their gradient", gradient, expected, 1e-6);
+}
+
+} // namespace
+
+int main()
+{
+    // A border within a block's pixels, fewer pixels than a block has, and one row.
+    convolutions(9, 21, 64, 128);
+    convolutions(2, 3, 128, 64);
+    convolutions(1, 130, 64, 64);
+    picture(13, 21);
+    poolings(6, 8, 64);
+    poolings(7, 5, 128);
+    statistics(9, 17, {17, 0, 0, 9, 17}, 64, false);
+    statistics(11, 20, {20, 2, 3, 7, 16}, 128, true);
+    std::printf("%d failures\n", failures);
+    return failures != 0;
+}

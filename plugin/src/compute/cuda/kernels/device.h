@@ -1,0 +1,115 @@
+// What the kernels ask of a device: CUDA when nvcc compiles them, an emulated block of threads (emulated.h) when a C++
+// compiler does, which is how they are tested without a card. Everything that one of the two does not have by itself
+// has its name here.
+#pragma once
+
+#ifdef __CUDACC__
+
+// An entry point. `ENTRY` makes it known by name to the emulation; in PTX it is already.
+#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+#define ENTRY(name)
+#define DEVICE __device__ __forceinline__
+#define SHARED __shared__
+#define UNROLL _Pragma("unroll")
+
+// 16 bytes to shared memory, on their way when this returns; zeros where there is nothing to read.
+DEVICE void copy_16(float* shared, const float* global, bool is_there)
+{
+    unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+    int bytes = is_there ? 16 : 0;
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(bytes) : "memory");
+}
+
+// Ends a group of copies.
+DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Waits until no more than so many of the last groups are on their way.
+template <int REMAINING>
+DEVICE void await_copies()
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(REMAINING) : "memory");
+}
+
+// Bit i of the result is what lane i says. All lanes of a warp call this together, as they do for the next two.
+DEVICE unsigned word_of_lanes(bool says) { return __ballot_sync(0xffffffffu, says); }
+
+// The sum over the lanes of a warp, in an order that is always the same.
+template <class Number>
+DEVICE Number warp_sum(Number value)
+{
+    for (int distance = 16; distance > 0; distance /= 2)
+        value += __shfl_xor_sync(0xffffffffu, value, distance);
+    return value;
+}
+
+// Adds products of 16 x 8 and 8 x 8 matrices in TF32 (the low 13 bits are ignored) to 16 x 8 sums, ROWS x COLUMNS of
+// them. Where a lane's elements stand in those is the PTX manual's matter: see tile.h.
+template <int ROWS, int COLUMNS>
+DEVICE void multiply_tf32(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4], const unsigned (&b)[COLUMNS][2])
+{
+    UNROLL for (int i = 0; i < ROWS; i++)
+        UNROLL for (int j = 0; j < COLUMNS; j++)
+            asm volatile(
+                "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                : "+f"(sums[i][j][0]), "+f"(sums[i][j][1]), "+f"(sums[i][j][2]), "+f"(sums[i][j][3])
+                : "r"(a[i][0]), "r"(a[i][1]), "r"(a[i][2]), "r"(a[i][3]), "r"(b[j][0]), "r"(b[j][1]));
+}
+
+DEVICE unsigned bits_of(float value) { return __float_as_uint(value); }
+DEVICE int lowest_bit(int value) { return __ffs(value) - 1; }
+
+#else
+#include "emulated.h"
+#endif
+
+// A lane's place in its warp, and the warp's in its block.
+DEVICE int lane() { return threadIdx.x % 32; }
+DEVICE int warp() { return threadIdx.x / 32; }
+
+// A block's threads, where there is no reason for another number.
+constexpr int THREADS = 128;
+
+// A map has fewer than 2^31 pixels, but may have more elements. Channels are a power of two, and come last: so pixel and
+// channel of an element are had without dividing.
+struct Element
+{
+    int pixel, channel;
+    DEVICE Element(long long index, int channels)
+        : pixel(static_cast<int>(index >> lowest_bit(channels))), channel(static_cast<int>(index) & (channels - 1))
+    {
+    }
+};
+
+// A rectangle of a feature map that is `stride` pixels wide, walked row by row.
+struct Window
+{
+    int stride, top, left, height, width;
+};
+
+DEVICE int pixel_of(const Window& window, int index)
+{
+    return (window.top + index / window.width) * window.stride + window.left + index % window.width;
+}
+
+DEVICE int pixels_in(const Window& window) { return window.height * window.width; }
+
+DEVICE long long elements_in(const Window& window, int channels)
+{
+    return static_cast<long long>(pixels_in(window)) * channels;
+}
+
+// Where an element of a window is in the map.
+DEVICE long long element_of(const Window& window, long long index, int channels)
+{
+    Element element(index, channels);
+    return static_cast<long long>(pixel_of(window, element.pixel)) * channels + element.channel;
+}
+
+// Whether an activation was above 0: one bit each, 32 channels in a word.
+DEVICE bool is_positive(const unsigned* positive, long long element)
+{
+    return positive[element / 32] >> (element % 32) & 1;
+}
+
+// The element that a thread of a one-dimensional grid deals with.
+DEVICE long long element_of_thread() { return static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; }

@@ -1,0 +1,319 @@
+// A block of CUDA threads on the processor, for tests: each thread is a fiber with a stack of its own, and a scheduler
+// runs them in turn until they wait for one another. It is strict where cards are lax or undefined: a warp's
+// collective that not all of its lanes come to, or a barrier that some threads never reach, ends the program.
+//
+// Blocks run one after the other, so that nothing here says anything about races between blocks.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <csetjmp>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <ucontext.h>
+#include <utility>
+#include <vector>
+
+#define KERNEL(threads) static void
+#define ENTRY(name) static emulated::Entry entry_of_##name(#name, &name);
+#define DEVICE inline
+// One copy for all threads of a block, which share a thread of the system.
+#define SHARED static thread_local
+#define UNROLL
+
+namespace emulated {
+
+struct Place
+{
+    unsigned x = 0, y = 0, z = 0;
+};
+
+} // namespace emulated
+
+inline thread_local emulated::Place threadIdx, blockIdx, blockDim, gridDim;
+
+namespace emulated {
+
+// Something that a warp does together: it is given what each lane passed.
+using Collective = void (*)(void* (&lanes)[32]);
+
+enum class State { Ready, AtWarp, AtBlock, Done };
+
+struct Fiber
+{
+    std::vector<char> stack = std::vector<char>(128 * 1024);
+    ucontext_t start;
+    jmp_buf resume;
+    bool has_begun;
+    State state;
+    Collective collective;
+    void* passed;
+};
+
+struct Block
+{
+    std::vector<Fiber> fibers;
+    jmp_buf scheduler;
+    size_t current;
+    const std::function<void()>* kernel;
+};
+
+inline thread_local Block block;
+
+[[noreturn]] inline void refuse(const char* what)
+{
+    std::fprintf(stderr, "emulated block (%u, %u, %u): %s\n", blockIdx.x, blockIdx.y, blockIdx.z, what);
+    std::abort();
+}
+
+// Hands over to the scheduler until what the fiber waits for has come.
+__attribute__((noinline)) inline void wait(State state)
+{
+    Fiber& fiber = block.fibers[block.current];
+    fiber.state = state;
+    if (_setjmp(fiber.resume) == 0)
+        _longjmp(block.scheduler, 1);
+}
+
+inline void run_fiber()
+{
+    (*block.kernel)();
+    block.fibers[block.current].state = State::Done;
+    _longjmp(block.scheduler, 1);
+}
+
+__attribute__((noinline)) inline void resume(size_t index)
+{
+    Fiber& fiber = block.fibers[index];
+    block.current = index;
+    threadIdx.x = static_cast<unsigned>(index);
+    if (_setjmp(block.scheduler) != 0)
+        return;
+    if (fiber.has_begun)
+        _longjmp(fiber.resume, 1);
+    fiber.has_begun = true;
+    setcontext(&fiber.start);
+}
+
+// Runs a warp until all of its lanes wait for the block or are done. Whether any waits.
+inline bool run_warp(size_t first)
+{
+    auto lanes = block.fibers.begin() + first;
+    auto are = [&](State state) { return std::count_if(lanes, lanes + 32, [=](auto& f) { return f.state == state; }); };
+    for (;;) {
+        for (size_t lane = 0; lane < 32; lane++)
+            if (lanes[lane].state == State::Ready)
+                resume(first + lane);
+        auto waiting = are(State::AtWarp);
+        if (waiting == 0)
+            return are(State::AtBlock) > 0;
+        if (waiting != 32)
+            refuse("not all lanes of a warp came to a collective");
+        void* passed[32];
+        for (size_t lane = 0; lane < 32; lane++) {
+            passed[lane] = lanes[lane].passed;
+            if (lanes[lane].collective != lanes[0].collective)
+                refuse("lanes of a warp came to different collectives");
+            lanes[lane].state = State::Ready;
+        }
+        lanes[0].collective(passed);
+    }
+}
+
+inline void run_block(const std::function<void()>& kernel, size_t threads)
+{
+    block.kernel = &kernel;
+    block.fibers.resize(threads);
+    for (Fiber& fiber : block.fibers) {
+        fiber.has_begun = false;
+        fiber.state = State::Ready;
+        getcontext(&fiber.start);
+        fiber.start.uc_stack.ss_sp = fiber.stack.data();
+        fiber.start.uc_stack.ss_size = fiber.stack.size();
+        fiber.start.uc_link = nullptr;
+        makecontext(&fiber.start, run_fiber, 0);
+    }
+    for (;;) {
+        size_t waiting = 0;
+        for (size_t first = 0; first < threads; first += 32)
+            waiting += run_warp(first);
+        if (waiting == 0)
+            return;
+        for (Fiber& fiber : block.fibers) {
+            if (fiber.state != State::AtBlock)
+                refuse("not all threads came to a barrier");
+            fiber.state = State::Ready;
+        }
+    }
+}
+
+inline void launch(const std::function<void()>& kernel, Place grid, Place threads)
+{
+    if (threads.x % 32 != 0 || threads.y != 1 || threads.z != 1)
+        refuse("blocks are rows of whole warps");
+    blockDim = threads;
+    gridDim = grid;
+    threadIdx = Place{};
+    for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
+        for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
+            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
+                run_block(kernel, threads.x);
+}
+
+inline void collective(Collective what, void* passed)
+{
+    Fiber& fiber = block.fibers[block.current];
+    fiber.collective = what;
+    fiber.passed = passed;
+    wait(State::AtWarp);
+}
+
+// A kernel as the driver calls it: its arguments are where a list of pointers points.
+using Bound = std::function<void()> (*)(void** arguments, void (*kernel)());
+
+struct Known
+{
+    Bound bind;
+    void (*kernel)();
+};
+
+inline std::map<std::string, Known>& kernels()
+{
+    static std::map<std::string, Known> known;
+    return known;
+}
+
+template <class... Arguments, size_t... INDEX>
+std::function<void()> bind(void** arguments, void (*kernel)(Arguments...), std::index_sequence<INDEX...>)
+{
+    return [=] { kernel(*static_cast<std::remove_reference_t<Arguments>*>(arguments[INDEX])...); };
+}
+
+struct Entry
+{
+    template <class... Arguments>
+    Entry(const char* name, void (*kernel)(Arguments...))
+    {
+        kernels()[name] = Known{
+            [](void** arguments, void (*erased)()) {
+                auto typed = reinterpret_cast<void (*)(Arguments...)>(erased);
+                return bind(arguments, typed, std::index_sequence_for<Arguments...>());
+            },
+            reinterpret_cast<void (*)()>(kernel)};
+    }
+};
+
+template <class Number>
+struct Sum
+{
+    static void over(void* (&lanes)[32])
+    {
+        // The butterfly's order.
+        Number values[32];
+        for (int lane = 0; lane < 32; lane++)
+            values[lane] = *static_cast<Number*>(lanes[lane]);
+        for (int distance = 16; distance > 0; distance /= 2) {
+            Number before[32];
+            std::copy(values, values + 32, before);
+            for (int lane = 0; lane < 32; lane++)
+                values[lane] = before[lane] + before[lane ^ distance];
+        }
+        for (int lane = 0; lane < 32; lane++)
+            *static_cast<Number*>(lanes[lane]) = values[lane];
+    }
+};
+
+} // namespace emulated
+
+inline void __syncthreads() { emulated::wait(emulated::State::AtBlock); }
+
+inline void copy_16(float* shared, const float* global, bool is_there)
+{
+    for (int i = 0; i < 4; i++)
+        shared[i] = is_there ? global[i] : 0.0f;
+}
+inline void commit_copies() {}
+template <int REMAINING>
+void await_copies()
+{
+}
+
+inline unsigned word_of_lanes(bool says)
+{
+    unsigned word = says;
+    emulated::collective(
+        [](void* (&lanes)[32]) {
+            unsigned word = 0;
+            for (int lane = 0; lane < 32; lane++)
+                word |= *static_cast<unsigned*>(lanes[lane]) << lane;
+            for (void* lane : lanes)
+                *static_cast<unsigned*>(lane) = word;
+        },
+        &word);
+    return word;
+}
+
+template <class Number>
+Number warp_sum(Number value)
+{
+    emulated::collective(emulated::Sum<Number>::over, &value);
+    return value;
+}
+
+inline unsigned bits_of(float value)
+{
+    unsigned bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+inline int lowest_bit(int value) { return __builtin_ctz(static_cast<unsigned>(value)); }
+
+template <int ROWS, int COLUMNS>
+void multiply_tf32(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4], const unsigned (&b)[COLUMNS][2])
+{
+    struct Fragments
+    {
+        float (*sums)[COLUMNS][4];
+        const unsigned (*a)[4];
+        const unsigned (*b)[2];
+    } mine{sums, a, b};
+    emulated::collective(
+        [](void* (&lanes)[32]) {
+            auto of = [&](int lane) -> Fragments& { return *static_cast<Fragments*>(lanes[lane]); };
+            auto tf32 = [](unsigned bits) {
+                bits &= ~0x1fffu;
+                float value;
+                std::memcpy(&value, &bits, sizeof value);
+                return value;
+            };
+            float left[16 * ROWS][8], right[8][8 * COLUMNS];
+            for (int lane = 0; lane < 32; lane++) {
+                int group = lane / 4, member = lane % 4;
+                for (int i = 0; i < ROWS; i++)
+                    for (int e = 0; e < 4; e++)
+                        left[16 * i + group + 8 * (e % 2)][member + 4 * (e / 2)] = tf32(of(lane).a[i][e]);
+                for (int j = 0; j < COLUMNS; j++)
+                    for (int e = 0; e < 2; e++)
+                        right[member + 4 * e][8 * j + group] = tf32(of(lane).b[j][e]);
+            }
+            static thread_local float products[16 * ROWS][8 * COLUMNS];
+            for (int row = 0; row < 16 * ROWS; row++) {
+                std::fill_n(products[row], 8 * COLUMNS, 0.0f);
+                for (int k = 0; k < 8; k++)
+                    for (int column = 0; column < 8 * COLUMNS; column++)
+                        products[row][column] += left[row][k] * right[k][column];
+            }
+            for (int lane = 0; lane < 32; lane++)
+                for (int i = 0; i < ROWS; i++)
+                    for (int j = 0; j < COLUMNS; j++)
+                        for (int e = 0; e < 4; e++)
+                            of(lane).sums[i][j][e] +=
+                                products[16 * i + lane / 4 + 8 * (e / 2)][8 * j + lane % 4 * 2 + e % 2];
+        },
+        &mine);
+}

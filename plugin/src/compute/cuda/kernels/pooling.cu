@@ -1,0 +1,127 @@
+// Poolings over 2 x 2 windows, and their gradients: a thread to a value. An odd last row or column belongs to no window.
+// For its gradient the maximum keeps who won, a byte each; the mean nothing; L2 its input and its output.
+#include "device.h"
+
+namespace pooling {
+
+struct Sizes
+{
+    int height, width, channels;
+    DEVICE int half_height() const { return height / 2; }
+    DEVICE int half_width() const { return width / 2; }
+};
+
+// The first of a window's four values, for the value of the output with this index.
+DEVICE long long window_of(const Sizes& sizes, long long index)
+{
+    Element element(index, sizes.channels);
+    int row = element.pixel / sizes.half_width(), column = element.pixel % sizes.half_width();
+    return static_cast<long long>(2 * row * sizes.width + 2 * column) * sizes.channels + element.channel;
+}
+
+DEVICE long long member_of(const Sizes& sizes, long long window, int member)
+{
+    return window + (static_cast<long long>(member / 2) * sizes.width + member % 2) * sizes.channels;
+}
+
+DEVICE bool is_output(const Sizes& sizes, long long index)
+{
+    return index < static_cast<long long>(sizes.half_height()) * sizes.half_width() * sizes.channels;
+}
+
+// Each value of the input gets `share(output, member)` of its window's gradient, where its ReLU lets it through.
+template <class Share>
+DEVICE void pull_back(const float* gradient, const unsigned* positive, float* output, Sizes sizes, Share share)
+{
+    long long element = element_of_thread();
+    auto [pixel, channel] = Element(element, sizes.channels);
+    if (pixel >= sizes.height * sizes.width)
+        return;
+    int row = pixel / sizes.width, column = pixel % sizes.width;
+    float value = 0.0f;
+    if (row / 2 < sizes.half_height() && column / 2 < sizes.half_width() && is_positive(positive, element)) {
+        int window = row / 2 * sizes.half_width() + column / 2;
+        long long pooled = static_cast<long long>(window) * sizes.channels + channel;
+        value = gradient[pooled] * share(element, pooled, row % 2 * 2 + column % 2);
+    }
+    output[element] = value;
+}
+
+KERNEL(256) pool_max(const float* input, float* output, unsigned char* winners, int height, int width, int channels)
+{
+    Sizes sizes{height, width, channels};
+    long long index = element_of_thread();
+    if (!is_output(sizes, index))
+        return;
+    long long window = window_of(sizes, index);
+    float largest = input[window];
+    int winner = 0;
+    UNROLL for (int member = 1; member < 4; member++) {
+        float value = input[member_of(sizes, window, member)];
+        if (value > largest) {
+            largest = value;
+            winner = member;
+        }
+    }
+    output[index] = largest;
+    winners[index] = static_cast<unsigned char>(winner);
+}
+ENTRY(pool_max)
+
+KERNEL(256) pool_max_back(const float* gradient, const unsigned char* winners, const unsigned* positive, float* output,
+                          int height, int width, int channels)
+{
+    pull_back(gradient, positive, output, {height, width, channels}, [&](long long, long long pooled, int member) {
+        return winners[pooled] == member ? 1.0f : 0.0f;
+    });
+}
+ENTRY(pool_max_back)
+
+KERNEL(256) pool_average(const float* input, float* output, int height, int width, int channels)
+{
+    Sizes sizes{height, width, channels};
+    long long index = element_of_thread();
+    if (!is_output(sizes, index))
+        return;
+    long long window = window_of(sizes, index);
+    float sum = 0.0f;
+    UNROLL for (int member = 0; member < 4; member++)
+        sum += input[member_of(sizes, window, member)];
+    output[index] = 0.25f * sum;
+}
+ENTRY(pool_average)
+
+KERNEL(256) pool_average_back(const float* gradient, const unsigned* positive, float* output, int height, int width,
+                              int channels)
+{
+    pull_back(gradient, positive, output, {height, width, channels}, [](long long, long long, int) { return 0.25f; });
+}
+ENTRY(pool_average_back)
+
+KERNEL(256) pool_l2(const float* input, float* output, float scale, int height, int width, int channels)
+{
+    Sizes sizes{height, width, channels};
+    long long index = element_of_thread();
+    if (!is_output(sizes, index))
+        return;
+    long long window = window_of(sizes, index);
+    float sum = 0.0f;
+    UNROLL for (int member = 0; member < 4; member++) {
+        float value = input[member_of(sizes, window, member)];
+        sum += value * value;
+    }
+    output[index] = scale * sqrtf(0.25f * sum);
+}
+ENTRY(pool_l2)
+
+// With `p = scale sqrt(sum x^2 / 4)`, `dp/dx = scale^2 x / (4 p)`, and 0 where all is 0.
+KERNEL(256) pool_l2_back(const float* gradient, const float* input, const float* pooled, const unsigned* positive,
+                         float* output, float scale, int height, int width, int channels)
+{
+    pull_back(gradient, positive, output, {height, width, channels}, [&](long long element, long long at, int) {
+        return pooled[at] > 0.0f ? 0.25f * scale * scale * input[element] / pooled[at] : 0.0f;
+    });
+}
+ENTRY(pool_l2_back)
+
+} // namespace pooling
