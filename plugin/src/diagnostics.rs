@@ -1,5 +1,6 @@
 //! What the plugin would run on, for `doctor` commands and bug reports.
 
+use std::collections::BTreeMap;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,38 @@ struct Report<'a> {
     /// What keeps it from rendering.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
+    /// The graphics cards that the setting `device` can name, by what it calls them.
+    #[serde(flatten)]
+    cards: BTreeMap<String, Card>,
+}
+
+/// A graphics card.
+#[derive(Serialize)]
+struct Card {
+    name: String,
+    /// In bytes.
+    memory_total: u64,
+    memory_available: u64,
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cards() -> Result<BTreeMap<String, Card>> {
+    let cards = compute::cuda::list()?.into_iter().enumerate();
+    let cards = cards.map(|(number, listed)| {
+        let card = Card {
+            name: listed.name,
+            memory_total: listed.memory_total,
+            memory_available: listed.memory_free,
+        };
+        (format!("cuda:{number}"), card)
+    });
+    Ok(cards.collect())
+}
+
+/// candle does not list them.
+#[cfg(feature = "cuda")]
+fn cards() -> Result<BTreeMap<String, Card>> {
+    Ok(BTreeMap::new())
 }
 
 /// Examines the machine and times the network on it. Returns TOML text.
@@ -57,7 +90,12 @@ pub fn report() -> Result<String> {
         seconds_per_evaluation_at_256: None,
         notes: Vec::new(),
         problems: Vec::new(),
+        cards: BTreeMap::new(),
     };
+    match cards() {
+        Ok(cards) => report.cards = cards,
+        Err(error) => report.notes.push(error.to_string()),
+    }
     if let Err(problem) = report.examine() {
         report.problems.push(problem.to_string());
     }
@@ -69,7 +107,7 @@ impl Report<'_> {
     fn examine(&mut self) -> Result<()> {
         self.model = Some(Network::embedded()?.origin.clone());
         let mut opened = compute::open(Device::Auto, "", 0)?;
-        self.notes = opened.notes;
+        self.notes.append(&mut opened.notes);
         self.device = Some(opened.backend.description());
         self.seconds_per_evaluation_at_256 = Some(seconds_per_evaluation(&mut *opened.backend)?);
         Ok(())

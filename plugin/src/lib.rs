@@ -19,8 +19,9 @@
 //! Nothing below the boundary knows of C, nothing below the job knows of hosts, and nothing below the objective knows
 //! of style.
 //!
-//! Unsafe code is denied, but in four places: [`boundary`], which deals with C; [`canvas::Raster`], whose pixels belong
-//! to a host; [`compute::cpu`], whose threads write to one picture; and [`memory`], which asks the C library for one thing.
+//! Unsafe code is denied, but in five places: [`boundary`], which deals with C; [`canvas::Raster`], whose pixels belong
+//! to a host; [`compute::cpu`], whose threads write to one picture; the part of `compute::cuda` that calls the driver; and
+//! [`memory`], which asks the C library for one thing.
 
 #![deny(unsafe_code)]
 

@@ -15,6 +15,9 @@
 pub mod candle;
 #[allow(unsafe_code, reason = "kernels by instruction set, and threads that share maps")]
 pub mod cpu;
+// candle's CUDA, where it is built in, links the driver that this one looks up.
+#[cfg(not(feature = "cuda"))]
+pub mod cuda;
 mod open;
 mod tiled;
 
@@ -206,6 +209,11 @@ pub trait Backend: Send {
     /// The most bytes that a tiling will take from `prepare` to the last `backward`, transformed weights included: a
     /// prediction, made without allocating any of it.
     fn memory(&self, tiling: &Tiling) -> u64;
+
+    /// The bytes of a card's own memory that are free for that; `None` where it is the system's that is used.
+    fn free_memory(&self) -> Option<u64> {
+        None
+    }
 
     /// Makes ready for the parts of a picture. They share what is remembered between `forward` and `backward`; the
     /// content's features are held for each. Forgets an earlier picture and its content.

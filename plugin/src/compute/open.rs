@@ -8,6 +8,8 @@ use candle_core::Device;
 use super::Backend;
 use super::candle::CandleBackend;
 use super::cpu::CpuBackend;
+#[cfg(not(feature = "cuda"))]
+use super::cuda::{self, CudaBackend, Precision};
 use crate::network::Network;
 use crate::settings;
 use crate::{Error, Result};
@@ -32,51 +34,69 @@ pub fn open(device: settings::Device, model: &str, threads: usize) -> Result<Ope
         path => Arc::new(Network::load(Path::new(path))?),
     };
     let mut notes = Vec::new();
-    let device = match device {
-        settings::Device::Cpu => Device::Cpu,
-        settings::Device::Cuda(number) => cuda(number)?,
-        settings::Device::Metal => metal()?,
-        settings::Device::Auto => best(&mut notes),
+    let backend = match device {
+        settings::Device::Cpu => None,
+        settings::Device::Cuda(number) => Some(cuda(&network, number, threads)?),
+        settings::Device::Metal => Some(metal(&network, threads)?),
+        settings::Device::Auto => best(&network, threads, &mut notes),
     };
-    let backend: Box<dyn Backend> = match device {
-        Device::Cpu => Box::new(CpuBackend::new(network, threads)?),
-        card => Box::new(CandleBackend::new(network, card, threads)?),
+    let backend = match backend {
+        Some(on_card) => on_card,
+        None => Box::new(CpuBackend::new(network, threads)?),
     };
     Ok(Opened { backend, notes })
 }
 
-fn cuda(number: usize) -> Result<Device> {
-    if !candle_core::utils::cuda_is_available() {
-        return Err(Error::Device(
-            "device: this build has no CUDA; set device to cpu or auto".into(),
-        ));
-    }
-    Device::new_cuda(number).map_err(|error| Error::Device(format!("device: cuda:{number} cannot be used: {error}")))
+/// Our own backend, which needs nothing but the driver.
+#[cfg(not(feature = "cuda"))]
+fn cuda(network: &Arc<Network>, number: usize, _threads: usize) -> Result<Box<dyn Backend>> {
+    Ok(Box::new(CudaBackend::new(network, number, Precision::Tf32)?))
 }
 
-fn metal() -> Result<Device> {
+/// Whether there is a card, or a driver that should have told of one.
+#[cfg(not(feature = "cuda"))]
+fn has_cuda() -> bool {
+    cuda::list().map_or(true, |cards| !cards.is_empty())
+}
+
+/// candle's, in builds for it.
+#[cfg(feature = "cuda")]
+fn cuda(network: &Arc<Network>, number: usize, threads: usize) -> Result<Box<dyn Backend>> {
+    let unusable = |error| Error::Device(format!("device: cuda:{number} cannot be used: {error}"));
+    let device = Device::new_cuda(number).map_err(unusable)?;
+    Ok(Box::new(CandleBackend::new(network.clone(), device, threads)?))
+}
+
+#[cfg(feature = "cuda")]
+fn has_cuda() -> bool {
+    true
+}
+
+fn metal(network: &Arc<Network>, threads: usize) -> Result<Box<dyn Backend>> {
     if !candle_core::utils::metal_is_available() {
         return Err(Error::Device(
             "device: this build has no Metal; set device to cpu or auto".into(),
         ));
     }
-    Device::new_metal(0).map_err(|error| Error::Device(format!("device: metal cannot be used: {error}")))
+    let unusable = |error| Error::Device(format!("device: metal cannot be used: {error}"));
+    let device = Device::new_metal(0).map_err(unusable)?;
+    Ok(Box::new(CandleBackend::new(network.clone(), device, threads)?))
 }
 
-/// A graphics card where this build knows one and it can be used, else the processor.
-fn best(notes: &mut Vec<String>) -> Device {
-    let cards = [
-        (
-            candle_core::utils::cuda_is_available(),
-            cuda as fn(usize) -> Result<Device>,
-        ),
-        (candle_core::utils::metal_is_available(), |_| metal()),
-    ];
-    for (_, card) in cards.into_iter().filter(|(built, _)| *built) {
-        match card(0) {
-            Ok(device) => return device,
+/// A graphics card where there is one that this build knows and that can be used.
+fn best(network: &Arc<Network>, threads: usize, notes: &mut Vec<String>) -> Option<Box<dyn Backend>> {
+    let mut tries = Vec::new();
+    if has_cuda() {
+        tries.push(cuda(network, 0, threads));
+    }
+    if candle_core::utils::metal_is_available() {
+        tries.push(metal(network, threads));
+    }
+    for tried in tries {
+        match tried {
+            Ok(backend) => return Some(backend),
             Err(error) => notes.push(format!("{error}; the processor is used")),
         }
     }
-    Device::Cpu
+    None
 }

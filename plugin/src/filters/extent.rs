@@ -89,7 +89,10 @@ impl Extent<'_> {
 
     /// The bytes that a render may take beside its pictures as they were read; `None` is any number.
     pub fn room(&self, backend: &dyn Backend) -> Option<u64> {
-        memory::room(self.settings.memory_limit, self.read(), backend.device().is_cuda())
+        let room = memory::room(self.settings.memory_limit, self.read(), backend.device().is_cuda());
+        // A tenth is left to other programs' windows. Pictures are counted as if they were on the card as well.
+        let on_card = backend.free_memory().map(|free| free / 10 * 9);
+        room.into_iter().chain(on_card).min()
     }
 
     /// By which means a level is painted, after one or as the first.
