@@ -9,7 +9,7 @@ use super::Backend;
 use super::candle::CandleBackend;
 use super::cpu::CpuBackend;
 #[cfg(not(feature = "cuda"))]
-use super::cuda::{self, CudaBackend, Precision};
+use super::cuda::{CudaBackend, Precision};
 use crate::network::Network;
 use crate::settings;
 use crate::{Error, Result};
@@ -53,23 +53,12 @@ fn cuda(network: &Arc<Network>, number: usize, _threads: usize) -> Result<Box<dy
     Ok(Box::new(CudaBackend::new(network, number, Precision::Tf32)?))
 }
 
-/// Whether there is a card, or a driver that should have told of one.
-#[cfg(not(feature = "cuda"))]
-fn has_cuda() -> bool {
-    cuda::list().map_or(true, |cards| !cards.is_empty())
-}
-
 /// candle's, in builds for it.
 #[cfg(feature = "cuda")]
 fn cuda(network: &Arc<Network>, number: usize, threads: usize) -> Result<Box<dyn Backend>> {
     let unusable = |error| Error::Device(format!("device: cuda:{number} cannot be used: {error}"));
     let device = Device::new_cuda(number).map_err(unusable)?;
     Ok(Box::new(CandleBackend::new(network.clone(), device, threads)?))
-}
-
-#[cfg(feature = "cuda")]
-fn has_cuda() -> bool {
-    true
 }
 
 fn metal(network: &Arc<Network>, threads: usize) -> Result<Box<dyn Backend>> {
@@ -83,10 +72,11 @@ fn metal(network: &Arc<Network>, threads: usize) -> Result<Box<dyn Backend>> {
     Ok(Box::new(CandleBackend::new(network.clone(), device, threads)?))
 }
 
-/// A graphics card where there is one that this build knows and that can be used.
+/// A graphics card where there is one that this build knows and that can be used. Not our own kernels for CUDA, until they
+/// were run and timed on cards: who wants them names the card.
 fn best(network: &Arc<Network>, threads: usize, notes: &mut Vec<String>) -> Option<Box<dyn Backend>> {
     let mut tries = Vec::new();
-    if has_cuda() {
+    if cfg!(feature = "cuda") {
         tries.push(cuda(network, 0, threads));
     }
     if candle_core::utils::metal_is_available() {

@@ -312,13 +312,13 @@ mod on_a_card {
 
     #[test]
     #[ignore = "needs a card, or an emulated one"]
-    fn a_card_is_chosen_by_itself_and_by_name() {
-        for device in [settings::Device::Auto, settings::Device::Cuda(0)] {
-            let opened = compute::open(device, "", 1).unwrap();
-            assert!(opened.backend.description().starts_with("CUDA, "));
-            assert!(opened.notes.is_empty(), "{:?}", opened.notes);
-            assert!(opened.backend.free_memory().unwrap() > 0);
-        }
+    fn a_card_is_chosen_by_name_alone() {
+        let opened = compute::open(settings::Device::Cuda(0), "", 1).unwrap();
+        assert!(opened.backend.description().starts_with("CUDA, "));
+        assert!(opened.notes.is_empty(), "{:?}", opened.notes);
+        assert!(opened.backend.free_memory().unwrap() > 0);
+        let by_itself = compute::open(settings::Device::Auto, "", 1).unwrap();
+        assert!(by_itself.backend.description().starts_with("CPU"));
         let error = compute::open(settings::Device::Cuda(99), "", 1)
             .err()
             .expect("an error");
@@ -332,7 +332,7 @@ mod on_a_card {
         let card = &report["cuda:0"];
         assert_eq!(card["name"].as_str().unwrap(), list().unwrap()[0].name);
         assert!(card["memory_available"].as_integer() <= card["memory_total"].as_integer());
-        assert!(report["device"].as_str().unwrap().contains("CUDA"));
+        assert!(!report.contains_key("problems"), "{report}");
     }
 
     #[test]
@@ -362,17 +362,11 @@ mod on_a_card_that_cannot_be_used {
 
     #[test]
     #[ignore = "needs an emulated card that cannot be used"]
-    fn the_processor_is_used_and_a_note_says_so() {
+    fn it_is_refused_by_name_and_the_processor_still_serves() {
+        let error = compute::open(settings::Device::Cuda(0), "", 1).err().expect("an error");
+        assert!(error.to_string().contains("cuda:0 failed"), "{error}");
         let opened = compute::open(settings::Device::Auto, "", 1).unwrap();
         assert!(opened.backend.description().starts_with("CPU"));
-        let [note] = &opened.notes[..] else {
-            panic!("{:?}", opened.notes)
-        };
-        assert!(
-            note.contains("cuda:0 failed") && note.ends_with("the processor is used"),
-            "{note}"
-        );
-        assert!(compute::open(settings::Device::Cuda(0), "", 1).is_err());
     }
 }
 
