@@ -11,10 +11,10 @@
 //!
 //! With them, 100 evaluations reach what takes some 120 in a metric that goes four times as far along colour at every
 //! octave and in what is larger than a few pixels, and that one takes three quarters of what the metric of equal pixels
-//! does; with other pictures it saves a little less. (The gains need not be exact: half or twice of one is hardly worse. But a metric
-//! in inverse proportion to the curvature as measured at each frequency is worse: the finest colour then takes up the
-//! steps.) A picture that was painted at a coarser size has its colours and forms already; there this part of the guess
-//! is left out. What helps everywhere is a scale for each neighbourhood ([`LocalScale`]).
+//! does; with other pictures it saves a little less. (The gains need not be exact: half or twice of one is hardly worse.
+//! But a metric in inverse proportion to the curvature as measured at each frequency is worse: the finest colour then
+//! takes up the steps.) A picture that was painted at a coarser size has its colours and forms already; there this part
+//! of the guess is left out. What helps everywhere is a scale for each neighbourhood ([`LocalScale`]).
 
 use candle_core::Tensor;
 
