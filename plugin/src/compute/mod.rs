@@ -19,9 +19,10 @@ pub mod cpu;
 #[cfg(not(feature = "cuda"))]
 pub mod cuda;
 mod open;
+mod regions;
 mod tiled;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::network::Layer;
 use crate::{Error, Result};
@@ -228,4 +229,22 @@ pub trait Backend: Send {
 
     /// The gradient with respect to the picture of the last `forward`, `[1, 3, H, W]`.
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor>;
+}
+
+/// Refuses a tensor of another shape, and one that is not f32.
+fn expect_shape(tensor: &Tensor, shape: &[usize]) -> Result<()> {
+    if tensor.dims() != shape || tensor.dtype() != DType::F32 {
+        return Err(Error::Internal(format!(
+            "a tensor of {:?} {:?} where one of f32 {shape:?} is due",
+            tensor.dtype(),
+            tensor.dims()
+        )));
+    }
+    Ok(())
+}
+
+/// The values of a tensor that must have this shape and be f32.
+fn values(tensor: &Tensor, shape: &[usize]) -> Result<Vec<f32>> {
+    expect_shape(tensor, shape)?;
+    Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
 }

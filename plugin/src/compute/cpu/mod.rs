@@ -56,7 +56,7 @@ mod workers;
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use self::arena::Arena;
 pub use self::instructions::InstructionSet;
@@ -66,7 +66,7 @@ use self::outline::Outline;
 use self::part::Part;
 use self::profile::{Stopwatch, Work};
 use self::workers::Workers;
-use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling};
+use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, values};
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -284,16 +284,4 @@ impl Backend for CpuBackend {
 
 fn unprepared() -> Error {
     Error::Internal("the backend was not prepared".into())
-}
-
-/// The values of a tensor that must have this shape and be f32.
-fn values(tensor: &Tensor, shape: &[usize]) -> Result<Vec<f32>> {
-    if tensor.dims() != shape || tensor.dtype() != DType::F32 {
-        return Err(Error::Internal(format!(
-            "a tensor of {:?} {:?} where one of f32 {shape:?} is due",
-            tensor.dtype(),
-            tensor.dims()
-        )));
-    }
-    Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
 }

@@ -57,15 +57,7 @@ pub fn is_there() -> bool {
 /// # Errors
 /// [`Error::Device`] for a driver that does not work.
 pub fn list() -> Result<Vec<Listed>> {
-    if !is_there() {
-        return Ok(Vec::new());
-    }
-    match result::init() {
-        Err(DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE)) => return Ok(Vec::new()),
-        other => other.map_err(|error| failure("cuda", error))?,
-    }
-    let count = result::device::get_count().map_err(|error| failure("cuda", error))?;
-    (0..count as usize)
+    (0..count()?)
         .map(|number| {
             let context = Context::hold(number)?;
             let (memory_total, memory_free) = context.memory(number)?;
@@ -76,6 +68,19 @@ pub fn list() -> Result<Vec<Listed>> {
             })
         })
         .collect()
+}
+
+/// The number of cards; 0 where there is no driver.
+fn count() -> Result<usize> {
+    if !is_there() {
+        return Ok(0);
+    }
+    match result::init() {
+        Err(DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE)) => return Ok(0),
+        other => other.map_err(|error| failure("cuda", error))?,
+    }
+    let count = result::device::get_count().map_err(|error| failure("cuda", error))?;
+    Ok(count as usize)
 }
 
 /// An error of the driver's about a device, as ours.
@@ -132,14 +137,15 @@ impl Card {
     /// # Errors
     /// [`Error::Device`] where there is no driver or no such card, or it is too old; [`Error::Memory`] where it is full.
     pub fn open(number: usize, ptx: &str) -> Result<Arc<Self>> {
-        let cards = list()?;
-        let Some(listed) = cards.get(number) else {
-            let found = match cards.len() {
+        // Not by listing them, which would make a context on every card.
+        let count = count()?;
+        if number >= count {
+            let found = match count {
                 0 if !is_there() => "there is no NVIDIA driver on this machine".into(),
                 count => format!("there are {count} such cards on this machine"),
             };
             return Err(Error::Device(format!("device: cuda:{number} cannot be used: {found}")));
-        };
+        }
         let fails = |error| failure(&format!("cuda:{number}"), error);
         let context = Context::hold(number)?;
         let image = CString::new(ptx).map_err(|error| Error::Internal(error.to_string()))?;
@@ -147,7 +153,7 @@ impl Card {
         let module = unsafe { result::module::load_data(image.as_ptr().cast::<c_void>()) }.map_err(fails)?;
         let mut card = Self {
             number,
-            name: listed.name.clone(),
+            name: context.name(number)?,
             context,
             module,
             stream: std::ptr::null_mut(),

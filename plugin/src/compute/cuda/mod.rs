@@ -29,7 +29,7 @@ mod weights;
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use self::driver::{Card, Memory};
 pub use self::driver::{Listed, is_there, list};
@@ -38,7 +38,7 @@ use self::layout::Layout;
 use self::part::Part;
 use self::pass::{Pass, Region};
 use self::weights::Weights;
-use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling};
+use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, expect_shape, values};
 use crate::network::{Layer, Network};
 use crate::{Error, Result, samples};
 
@@ -160,12 +160,11 @@ impl Backend for CudaBackend {
         self.prepared = None;
         let layout = Layout::of(tiling)?;
         let memory = Memory::new(&self.card, layout.bytes)?;
-        let depths = layout.layers.last().map_or(0, |room| room.layer.pools() + 1);
         let mut parts = Vec::new();
         for (plan, room) in tiling.parts().iter().zip(&layout.parts) {
-            let (part, grids) = Part::new(plan, depths)?;
+            let (part, grids) = Part::new(plan)?;
             for (&place, weights) in room.regions.iter().zip(&grids) {
-                memory.write(place, weights)?;
+                memory.write(place, &weights.concat())?;
             }
             parts.push(part);
         }
@@ -273,21 +272,4 @@ fn content_distance(pass: &Pass, layer: Layer, held: Option<usize>) -> Result<Co
         mean_square: pass.distance(layer, held)?,
         elements: (window.height * window.width * layer.outputs()) as f64,
     })
-}
-
-fn expect_shape(tensor: &Tensor, shape: &[usize]) -> Result<()> {
-    if tensor.dims() != shape || tensor.dtype() != DType::F32 {
-        return Err(Error::Internal(format!(
-            "a tensor of {:?} {:?} where one of f32 {shape:?} is due",
-            tensor.dtype(),
-            tensor.dims()
-        )));
-    }
-    Ok(())
-}
-
-/// The values of a tensor that must have this shape and be f32.
-fn values(tensor: &Tensor, shape: &[usize]) -> Result<Vec<f32>> {
-    expect_shape(tensor, shape)?;
-    Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
 }
