@@ -32,8 +32,8 @@ const AXES: [[f32; 3]; 3] = {
 /// negative ones take away, as a metric must.
 const GAINS: [[f32; 6]; 3] = [
     [0.42, 0.0, 1.1, 1.0, 3.0, 4.0],
-    [3.5, -3.3, 0.5, 0.5, 2.5, 3.5],
-    [1.75, -1.6, 0.5, 0.0, 1.2, 1.5],
+    [2.5, -2.3, 0.5, 0.5, 2.5, 3.5],
+    [1.25, -1.1, 0.5, 0.0, 1.2, 1.5],
 ];
 
 /// The metric of pictures `[1, 3, H, W]`: red, green, blue. It is computed in main memory, wherever they live, and follows
