@@ -7,18 +7,18 @@ use super::schedule::{self, Level};
 use crate::canvas::{self, Size};
 use crate::compute::{Backend, Margin, Plan, Tiling};
 use crate::network::Layer;
-use crate::optimise::Capacity;
+use crate::optimise::History;
 use crate::settings::{Edges, Optimiser, StyleTransfer};
 use crate::{Error, Result};
 
 /// Pixels of repeated border that the network sees around the picture.
 const MARGIN: usize = 16;
-/// What L-BFGS may remember: a pair of its history takes the memory of two pictures, and more than 50 pairs gain nothing.
+/// What L-BFGS may remember: more than 50 pairs gain nothing.
 const HISTORY_BYTES: usize = 128 << 20;
 
 /// The pairs that L-BFGS remembers of a picture of so many samples.
 pub fn history(samples: usize) -> usize {
-    (HISTORY_BYTES / (2 * 4 * samples)).clamp(8, 50)
+    (HISTORY_BYTES as u64 / History::bytes(1, samples)).clamp(8, 50) as usize
 }
 
 /// A render's sizes.
@@ -121,10 +121,10 @@ impl Extent<'_> {
             if style_room.is_none_or(|room| looking <= room) {
                 return Ok(Means { style_room, ..means });
             }
-            if means.history.pairs <= FEWEST_PAIRS {
+            if means.history <= FEWEST_PAIRS {
                 break;
             }
-            longest = means.history.pairs - 1;
+            longest = means.history - 1;
         }
         Err(no_room(level.height, level.width))
     }
@@ -168,11 +168,10 @@ impl Extent<'_> {
         let plan = self.content_plan(size);
         let history = self.history(size);
         let mut most = Means::least(backend, &self.task(&plan, size, true), history)?;
-        let pairs = least_history(history).pairs;
-        // The history of the level before may be as exact as can be.
+        let pairs = least_history(history);
         let resting = match self.settings.pyramid {
-            true => self.resting(coarser(size), Capacity::of(pairs), pairs),
-            false => self.resting(size, Capacity::of(0), 0),
+            true => self.resting(coarser(size), pairs, pairs),
+            false => self.resting(size, 0, 0),
         };
         for &style in &self.styles {
             let style = padded(fit(style, self.brush(longer)));
@@ -222,12 +221,12 @@ impl Extent<'_> {
     /// What rests while the styles are looked at for a level: the optimiser of the level before or, at the first, the start.
     fn resting_before(&self, size: Size, before: Option<&(Level, Means)>, means: &Means) -> u64 {
         match before {
-            Some((level, before)) => self.resting(level.size(), before.history, means.history.pairs),
-            None => self.resting(size, Capacity::of(0), 0),
+            Some((level, before)) => self.resting(level.size(), before.history, means.history),
+            None => self.resting(size, 0, 0),
         }
     }
 
-    fn resting(&self, size: Size, history: Capacity, pairs: usize) -> u64 {
+    fn resting(&self, size: Size, history: usize, pairs: usize) -> u64 {
         memory::resting(self.settings.optimiser, size, history, pairs)
     }
 

@@ -1,13 +1,12 @@
-//! By which means a size is painted in the memory that there is: how many tiles, and how long a history, and how exact.
+//! By which means a size is painted in the memory that there is: how many tiles, and how long a history.
 //!
-//! Tiles take time: halos and a second forward pass. A short history takes steps, a few more of them; one that is kept in
-//! half of the memory takes hardly any. What costs least with all of them is taken.
+//! Tiles take time: halos and a second forward pass. A short history takes steps, a few more of them. What costs least
+//! with both is taken.
 
 use super::memory;
 use crate::Result;
 use crate::canvas::Size;
 use crate::compute::{Backend, Plan, Tiling};
-use crate::optimise::{Capacity, Precision};
 use crate::settings::Optimiser;
 
 /// Tiles that take more than this many untiled steps are too small to pay.
@@ -16,8 +15,6 @@ pub const WORTHWHILE: f64 = 2.5;
 pub const FEWEST_PAIRS: usize = 2;
 /// How many more steps, about, a history of so many pairs takes: this share, divided by them.
 const FORGETFULNESS: f64 = 0.3;
-/// The same for one in half of the memory.
-const VAGUENESS: f64 = 0.02;
 
 /// What is painted, and by whom.
 pub struct Task<'a> {
@@ -34,8 +31,8 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// What is held beside the network, with a history of this capacity.
-    fn besides(&self, history: Capacity) -> u64 {
+    /// What is held beside the network, with a history of so many pairs.
+    fn besides(&self, history: usize) -> u64 {
         let painting = memory::painting(self.optimiser, self.size, history);
         painting.max(self.finishing).saturating_sub(self.released)
     }
@@ -46,8 +43,8 @@ impl Task<'_> {
 pub struct Means {
     /// How the network looks at it.
     pub tiling: Tiling,
-    /// What L-BFGS remembers.
-    pub history: Capacity,
+    /// The pairs that L-BFGS remembers.
+    pub history: usize,
     /// The most bytes that its steps take, and what comes after them.
     pub bytes: u64,
     /// What is left of the room, if that is bounded, for looking at styles while the optimiser rests.
@@ -63,21 +60,17 @@ impl Means {
     pub fn within(backend: &dyn Backend, task: &Task, longest: usize, room: Option<u64>) -> Result<Option<Self>> {
         let Some(room) = room else {
             let tiling = Tiling::whole(task.plan)?;
-            return Ok(Some(Self::with(backend, task, tiling, Capacity::of(longest))));
+            return Ok(Some(Self::with(backend, task, tiling, longest)));
         };
         let mut best: Option<(f64, Self)> = None;
-        for history in capacities(longest) {
+        for history in (least_history(longest)..=longest).rev() {
             let Some(room) = room.checked_sub(task.besides(history)) else {
                 continue;
             };
             let Some(tiling) = Tiling::within(backend, task.plan, room)? else {
                 continue;
             };
-            let vagueness = match history.precision {
-                Precision::Single => 0.0,
-                Precision::Half => VAGUENESS,
-            };
-            let cost = tiling.cost() * (1.0 + vagueness + FORGETFULNESS / history.pairs.max(1) as f64);
+            let cost = tiling.cost() * (1.0 + FORGETFULNESS / history.max(1) as f64);
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                 best = Some((cost, Self::with(backend, task, tiling, history)));
             }
@@ -98,7 +91,7 @@ impl Means {
         Ok(Self::with(backend, task, tiling, least_history(longest)).bytes)
     }
 
-    fn with(backend: &dyn Backend, task: &Task, tiling: Tiling, history: Capacity) -> Self {
+    fn with(backend: &dyn Backend, task: &Task, tiling: Tiling, history: usize) -> Self {
         Self {
             bytes: backend.memory(&tiling) + task.besides(history),
             tiling,
@@ -108,20 +101,7 @@ impl Means {
     }
 }
 
-/// The least that L-BFGS can do with, where it could have up to `longest` pairs.
-pub fn least_history(longest: usize) -> Capacity {
-    Capacity {
-        pairs: longest.min(FEWEST_PAIRS),
-        precision: Precision::Half,
-    }
-}
-
-/// All that a history of up to `longest` pairs may be, the best first.
-fn capacities(longest: usize) -> impl Iterator<Item = Capacity> {
-    [Precision::Single, Precision::Half]
-        .into_iter()
-        .flat_map(move |precision| {
-            let pairs = (longest.min(FEWEST_PAIRS)..=longest).rev();
-            pairs.map(move |pairs| Capacity { pairs, precision })
-        })
+/// The fewest pairs that L-BFGS can do with, where it could have up to `longest`.
+pub fn least_history(longest: usize) -> usize {
+    longest.min(FEWEST_PAIRS)
 }

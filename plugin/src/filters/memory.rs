@@ -2,7 +2,7 @@
 
 use crate::canvas::Size;
 use crate::memory::Memory;
-use crate::optimise::Capacity;
+use crate::optimise::History;
 use crate::settings::Optimiser;
 use crate::{Error, Result};
 
@@ -24,31 +24,27 @@ const RESIZING: u64 = 4 * 4;
 /// The program, the network's weights as they come, and what the allocator keeps of small pieces.
 pub const PROGRAM: u64 = 120_000_000;
 
-/// What an optimiser's pictures take during its steps, with a history of this capacity.
+/// What an optimiser's pictures take during its steps, with a history of so many pairs.
 ///
 /// Nothing else that a level does before its steps takes as much beside the network. It holds the history, too, but only
 /// the picture of these: so there is room for the content and for a start; and as a coarser level's history is refined
 /// vector by vector, for the picture, one of them, and what resizing takes.
-pub fn painting(optimiser: Optimiser, size: Size, history: Capacity) -> u64 {
+pub fn painting(optimiser: Optimiser, size: Size, history: usize) -> u64 {
     let pictures = match optimiser {
         Optimiser::Lbfgs => LBFGS,
         Optimiser::Adam | Optimiser::PlainAdam => ADAM,
     };
-    size.pixels() * PIXEL * pictures + history.bytes(3 * size.pixels() as usize)
+    size.pixels() * PIXEL * pictures + History::bytes(history, 3 * size.pixels() as usize)
 }
 
 /// What an optimiser holds while styles are looked at for another level, which will have no more than `pairs` in its
 /// history: a picture and those.
-pub fn resting(optimiser: Optimiser, size: Size, history: Capacity, pairs: usize) -> u64 {
-    let kept = Capacity {
-        pairs: history.pairs.min(pairs),
-        ..history
-    };
+pub fn resting(optimiser: Optimiser, size: Size, history: usize, pairs: usize) -> u64 {
     let pictures = match optimiser {
         Optimiser::Lbfgs => 1,
         Optimiser::Adam | Optimiser::PlainAdam => ADAM_RESTING,
     };
-    size.pixels() * PIXEL * pictures + kept.bytes(3 * size.pixels() as usize)
+    size.pixels() * PIXEL * pictures + History::bytes(history.min(pairs), 3 * size.pixels() as usize)
 }
 
 /// What looking at a picture of this size takes beside the network.

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::Result;
 use crate::canvas;
-use crate::optimise::{Adam, AdamOptions, Capacity, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
+use crate::optimise::{Adam, AdamOptions, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
 use crate::settings::{self, StyleTransfer};
 
 /// An optimiser, as the settings have it.
@@ -16,8 +16,8 @@ pub enum Painter {
 }
 
 impl Painter {
-    /// Starts from a picture `[1, 3, H, W]` that was not painted yet. L-BFGS remembers what `history` holds.
-    pub fn new(settings: &StyleTransfer, start: &Tensor, history: Capacity) -> Result<Self> {
+    /// Starts from a picture `[1, 3, H, W]` that was not painted yet. L-BFGS remembers `history` pairs.
+    pub fn new(settings: &StyleTransfer, start: &Tensor, history: usize) -> Result<Self> {
         let learning_rate = settings.learning_rate;
         Ok(match settings.optimiser {
             settings::Optimiser::Lbfgs => {
@@ -51,7 +51,7 @@ impl Painter {
     }
 
     /// Goes on at a finer level.
-    pub fn refined(self, settings: &StyleTransfer, width: usize, height: usize, history: Capacity) -> Result<Self> {
+    pub fn refined(self, settings: &StyleTransfer, width: usize, height: usize, history: usize) -> Result<Self> {
         let resample = |tensor: &Tensor| canvas::resize_tensor(tensor, width, height);
         match self {
             Self::Lbfgs(optimiser) => Ok(Self::Lbfgs(optimiser.resized(

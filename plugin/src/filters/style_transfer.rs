@@ -37,7 +37,6 @@ use crate::compute::{self, Moments, Plan, Tiled};
 use crate::control::{Control, Flow, LogLevel, Outcome};
 use crate::memory::give_back;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
-use crate::optimise::{Capacity, Precision};
 use crate::settings::{self, Start, StyleTransfer};
 use crate::{Error, Result, threads};
 
@@ -133,7 +132,7 @@ impl<'a> Render<'a> {
         for (index, (level, means)) in levels.iter().zip(means).enumerate() {
             progress.begin_level(index);
             // The picture is still the coarser one: there is the more room for looking at styles.
-            painter.rest(means.history.pairs);
+            painter.rest(means.history);
             let targets = match self.look_at_styles(network, level, means.style_room, &mut progress)? {
                 Stage::Done(targets) => targets,
                 Stage::Interrupted(interruption) => {
@@ -238,11 +237,8 @@ impl<'a> Render<'a> {
             return;
         }
         let mut message = format!("memory is short: in {tiles} tiles each step takes {cost:.1} times as long");
-        if let (settings::Optimiser::Lbfgs, Capacity { pairs, precision }) = (self.settings.optimiser, finest.history) {
-            message += &format!(", and {pairs} steps are remembered");
-            if precision == Precision::Half {
-                message += " in half precision";
-            }
+        if self.settings.optimiser == settings::Optimiser::Lbfgs {
+            message += &format!(", and {} steps are remembered", finest.history);
         }
         if cost > WORTHWHILE {
             let advice = "a higher memory_limit or a lower working_size would save time";

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use candle_core::{DType, Tensor};
 
-use super::vector;
+use super::vector::{self, Change};
 use crate::Result;
 
 /// A symmetric, positive definite linear map on pictures: the first guess of the inverse Hessian, up to a factor.
@@ -30,44 +30,6 @@ pub struct Identity;
 impl Metric for Identity {
     fn apply(&self, v: Tensor) -> Result<Tensor> {
         Ok(v)
-    }
-}
-
-/// How a vector is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// As it is.
-    Single,
-    /// In half of the memory, each element to about three digits. What a pair says is a sum over all pixels, whose
-    /// errors are independent, and a direction need be no better than its curvature: the loss falls as with whole pairs.
-    Half,
-}
-
-/// What a history may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// The most pairs.
-    pub pairs: usize,
-    /// How they are kept.
-    pub precision: Precision,
-}
-
-impl Capacity {
-    /// So many pairs as they are.
-    pub fn of(pairs: usize) -> Self {
-        Self {
-            pairs,
-            precision: Precision::Single,
-        }
-    }
-
-    /// The most bytes that pairs of pictures of so many samples take.
-    pub fn bytes(self, samples: usize) -> u64 {
-        let element = match self.precision {
-            Precision::Single => size_of::<f32>(),
-            Precision::Half => size_of::<half::bf16>(),
-        };
-        (self.pairs * 2 * samples * element) as u64
     }
 }
 
@@ -95,17 +57,35 @@ struct Pair {
     bound: f64,
 }
 
-/// The last few pairs, oldest first. Each costs two pictures of memory, or one: 6.3 MB at 512 x 512, 100 MB at 2048 x 2048.
+impl Pair {
+    /// How far along the pair a vector goes, in steps: `along` is its product with one of the two, and `curvature` that of
+    /// both on the free pixels. 0 where the pair, sound on all pixels, says nothing, or nonsense, about the free ones.
+    fn share(&self, along: f64, curvature: f64) -> f64 {
+        if curvature > self.bound { along / curvature } else { 0.0 }
+    }
+}
+
+/// The last few pairs, oldest first, in halves: each element to about three digits. What a pair says is a sum over all
+/// pixels, whose errors are independent, and a direction need be no better than its curvature, so the loss falls as with
+/// whole pairs; and to read them is most of what a step takes beside the network. Each costs the memory of a picture:
+/// 3.1 MB at 512 x 512, 50 MB at 2048 x 2048.
 pub struct History {
     pairs: VecDeque<Pair>,
-    capacity: Capacity,
+    capacity: usize,
 }
 
 impl History {
-    /// An empty history.
-    pub fn new(capacity: Capacity) -> Self {
-        let pairs = VecDeque::with_capacity(capacity.pairs);
-        Self { pairs, capacity }
+    /// An empty history of up to `capacity` pairs.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            pairs: VecDeque::with_capacity(capacity),
+            capacity,
+        }
+    }
+
+    /// The most bytes that so many pairs of pictures of so many samples take.
+    pub fn bytes(pairs: usize, samples: usize) -> u64 {
+        (pairs * 2 * samples * size_of::<half::bf16>()) as u64
     }
 
     /// The number of pairs held.
@@ -131,102 +111,87 @@ impl History {
     /// Keeps the pair between two points if the curvature along it is positive, in place of the oldest when there are too
     /// many. Returns whether it was kept. What is forgotten goes before the pair is made, and each vector of `from` as
     /// soon as it was seen.
-    pub fn learn(&mut self, from: Point, to: &Point) -> Result<bool> {
-        let (s, y) = ([&to.x, &from.x], [&to.gradient, &from.gradient]);
-        let bound = bound(vector::dot_steps(s, s)?, vector::dot_steps(y, y)?);
-        let keeps = says_something(vector::dot_steps(s, y)?, bound);
-        if keeps && self.capacity.pairs > 0 {
-            self.shorten(self.capacity.pairs - 1);
-            let s = self.kept(vector::difference(&to.x, &from.x)?)?;
+    pub fn learn(&mut self, from: Point, to: &Point, change: &Change) -> Result<bool> {
+        let bound = bound(change.step, change.gradient);
+        let keeps = says_something(change.curvature, bound);
+        if keeps && self.capacity > 0 {
+            self.shorten(self.capacity - 1);
+            let s = vector::halved_difference(&to.x, &from.x)?;
             drop(from.x);
-            let y = self.kept(vector::difference(&to.gradient, &from.gradient)?)?;
+            let y = vector::halved_difference(&to.gradient, &from.gradient)?;
             self.pairs.push_back(Pair { s, y, bound });
         }
         Ok(keeps)
     }
 
-    /// As [`Self::learn`], of a pair that was made.
+    /// As [`Self::learn`], of a pair that was made and [halved](vector::halved).
     pub fn push(&mut self, s: Tensor, y: Tensor) -> Result<bool> {
-        let (s, y) = (self.kept(s)?, self.kept(y)?);
-        self.insert(s, y)
-    }
-
-    /// As [`Self::push`], of vectors as they are to be kept.
-    fn insert(&mut self, s: Tensor, y: Tensor) -> Result<bool> {
         let bound = bound(vector::dot(&s, &s)?, vector::dot(&y, &y)?);
         let keeps = says_something(vector::dot(&s, &y)?, bound);
-        if keeps && self.capacity.pairs > 0 {
-            self.shorten(self.capacity.pairs - 1);
+        if keeps && self.capacity > 0 {
+            self.shorten(self.capacity - 1);
             self.pairs.push_back(Pair { s, y, bound });
         }
         Ok(keeps)
     }
 
-    fn kept(&self, vector: Tensor) -> Result<Tensor> {
-        match self.capacity.precision {
-            Precision::Single => Ok(vector),
-            Precision::Half => vector::halved(&vector),
-        }
-    }
-
-    /// `H` times the part of a gradient on the pixels where `free` is 1; the result is 0 elsewhere. `None` when no pair
-    /// has positive curvature there, so that the scale of the metric is unknown.
-    pub fn apply(&self, gradient: &Tensor, free: &Tensor, metric: &dyn Metric) -> Result<Option<Tensor>> {
-        let sound = self.sound(free)?;
-        let (Some((newest, curvature)), Some((oldest, _))) = (sound.first(), sound.last()) else {
+    /// `H` times the part of a gradient on the pixels where `free` is 1, and the inner product of both; the result is 0
+    /// on the others. `None` when no pair has positive curvature there, so that the scale of the metric is unknown.
+    pub fn apply(&self, gradient: &Tensor, free: &Tensor, metric: &dyn Metric) -> Result<Option<(Tensor, f64)>> {
+        let (Some(oldest), Some(newest)) = (self.pairs.front(), self.pairs.back()) else {
             return Ok(None);
         };
         // Before there are other vectors.
-        let image = metric.apply(vector::product(free, &newest.y)?)?;
-        let scale = STRETCH * curvature / vector::weighted_dot(free, &newest.y, &image)?;
-        drop(image);
-        let mut alphas = Vec::with_capacity(sound.len());
-        let mut q = vector::product(free, gradient)?;
-        let mut along = vector::dot(&newest.s, &q)?;
-        for (k, (pair, curvature)) in sound.iter().enumerate() {
-            let alpha = along / curvature;
-            alphas.push(alpha);
-            // The inner product that the next turn wants is taken while the vector passes by.
-            let next = sound.get(k + 1).map(|(next, _)| &next.s);
-            (q, along) = vector::add_weighted_then_dot(q, -alpha, free, &pair.y, next)?;
+        let Some(scale) = self.scale(free, metric)? else {
+            return Ok(None);
+        };
+        // What a turn of the loops wants of a pair is taken while the vector passes by in the turn before.
+        let (mut q, mut beside) = vector::masked_beside(free, gradient, [&newest.s, &newest.y])?;
+        let mut shares = Vec::with_capacity(self.pairs.len());
+        for (k, pair) in self.pairs.iter().enumerate().rev() {
+            let [along, curvature] = beside;
+            let alpha = pair.share(along, curvature);
+            shares.push((alpha, curvature));
+            let older = k
+                .checked_sub(1)
+                .map(|older| [&self.pairs[older].s, &self.pairs[older].y]);
+            (q, beside) = vector::add_masked_beside(q, -alpha, free, &pair.y, older)?;
         }
         let image = vector::admit("metric's image", &metric.apply(q)?, gradient)?;
-        let mut r = vector::scale_weighted(image, scale, free)?;
-        let mut along = vector::dot(&oldest.y, &r)?;
-        for (k, (pair, curvature)) in sound.iter().enumerate().rev() {
-            let beta = along / curvature;
-            let next = k.checked_sub(1).map(|next| &sound[next].0.y);
-            (r, along) = vector::add_weighted_then_dot(r, alphas[k] - beta, free, &pair.s, next)?;
+        let (mut r, mut along) = vector::scale_masked_then_dot(image, scale, free, &oldest.y)?;
+        for (k, (pair, (alpha, curvature))) in self.pairs.iter().zip(shares.into_iter().rev()).enumerate() {
+            let beta = pair.share(along, curvature);
+            let next = self.pairs.get(k + 1).map_or(gradient, |newer| &newer.y);
+            (r, along) = vector::add_masked_then_dot(r, alpha - beta, free, &pair.s, next)?;
         }
-        Ok(Some(r))
+        Ok(Some((r, along)))
     }
 
-    /// The pairs that have positive curvature on the free pixels, newest first, and that curvature. A pair that was
-    /// sound on all pixels may say nothing, or nonsense, about those that are free now.
-    fn sound(&self, free: &Tensor) -> Result<Vec<(&Pair, f64)>> {
-        let mut sound = Vec::with_capacity(self.pairs.len());
-        for pair in self.pairs.iter().rev() {
-            let curvature = vector::weighted_dot(free, &pair.s, &pair.y)?;
-            if curvature > pair.bound {
-                sound.push((pair, curvature));
+    /// What the metric is multiplied by, from the newest pair that has positive curvature on the free pixels.
+    fn scale(&self, free: &Tensor, metric: &dyn Metric) -> Result<Option<f64>> {
+        for Pair { s, y, bound } in self.pairs.iter().rev() {
+            let curvature = vector::weighted_dot(free, s, y)?;
+            if curvature > *bound {
+                let image = metric.apply(vector::product(free, y)?)?;
+                return Ok(Some(STRETCH * curvature / vector::weighted_dot(free, y, &image)?));
             }
         }
-        Ok(sound)
+        Ok(None)
     }
 
-    /// The history seen on another grid, with another capacity. `resample` maps a picture to the new grid; gradients
+    /// The history seen on another grid, of another capacity. `resample` maps a picture to the new grid; gradients
     /// shrink as pixels become more, since each pixel's share in a loss that is a mean over the picture does. Each pair
     /// goes when it was seen.
-    pub fn resized(mut self, capacity: Capacity, resample: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
-        self.shorten(capacity.pairs);
+    pub fn resized(mut self, capacity: usize, resample: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        self.shorten(capacity);
         let mut history = Self::new(capacity);
         let resample = |vector: &Tensor| resample(&vector.to_dtype(DType::F32)?);
         for pair in self.pairs {
             let s = resample(&pair.s)?.contiguous()?;
             let share = pair.y.elem_count() as f64 / s.elem_count() as f64;
-            let s = history.kept(s)?;
+            let s = vector::halved(&s)?;
             let y = vector::scale(share, resample(&pair.y)?.contiguous()?)?;
-            history.insert(s, history.kept(y)?)?;
+            history.push(s, vector::halved(&y)?)?;
         }
         Ok(history)
     }

@@ -22,11 +22,12 @@ const FLOOR: f64 = 0.1;
 /// A scale for each pixel of pictures of one size.
 #[derive(Clone, Debug, Default)]
 pub struct LocalScale {
-    columns: usize,
     /// Running mean square of the gradient, `[row][column]` of cells.
     squares: Vec<f64>,
-    /// The square root of the scale at the cells' centres; empty before the first gradient.
+    /// The square root of the scale, at the centres of each row of cells and at all pixels along it; empty before the
+    /// first gradient.
     roots: Vec<f32>,
+    width: usize,
 }
 
 impl LocalScale {
@@ -37,12 +38,12 @@ impl LocalScale {
             .into_par_iter()
             .map(|cell| mean_square(gradient, height, width, cell / columns * CELL, cell % columns * CELL))
             .collect();
-        if self.squares.len() == seen.len() && self.columns == columns {
+        if self.squares.len() == seen.len() && self.width == width {
             for (mean, seen) in self.squares.iter_mut().zip(seen) {
                 *mean += RENEWAL * (seen - *mean);
             }
         } else {
-            (self.columns, self.squares) = (columns, seen);
+            (self.width, self.squares) = (width, seen);
         }
         let reactions: Vec<f64> = self.squares.iter().map(|square| square.sqrt()).collect();
         let mean = reactions.iter().sum::<f64>() / reactions.len().max(1) as f64;
@@ -55,30 +56,30 @@ impl LocalScale {
                 (reaction / mean + FLOOR).sqrt().recip() as f32
             }
         };
-        self.roots = reactions.into_iter().map(root).collect();
+        let between: Vec<_> = (0..width).map(|pixel| neighbours(pixel, columns)).collect();
+        let rows = reactions.chunks_exact(columns.max(1));
+        let along = |row: &[f64]| {
+            let roots: Vec<f32> = row.iter().copied().map(root).collect();
+            let pixels = between.iter().copied();
+            let root =
+                move |(left, right, share): (usize, usize, f32)| roots[left] + share * (roots[right] - roots[left]);
+            pixels.map(root).collect::<Vec<f32>>()
+        };
+        self.roots = rows.flat_map(along).collect();
     }
 
-    /// Multiplies planes `[H][W]` by the square root of the scale: once before and once after a symmetric map, so that
-    /// the whole is symmetric.
-    pub fn apply_root(&self, planes: &mut [f32], height: usize, width: usize) {
+    /// The square root of the scale along a row of pixels, of which `roots` has room for: a symmetric map with this before
+    /// and after it is symmetric.
+    pub fn roots(&self, row: usize, roots: &mut [f32]) {
         if self.roots.is_empty() {
+            roots.fill(1.0);
             return;
         }
-        let rows = self.roots.len() / self.columns;
-        planes.par_chunks_exact_mut(width).enumerate().for_each_init(
-            || vec![0f32; self.columns],
-            |between, (row, samples)| {
-                let (upper, lower, share) = neighbours(row % height, rows);
-                let row_of = |row: usize| &self.roots[row * self.columns..][..self.columns];
-                for (value, (upper, lower)) in between.iter_mut().zip(row_of(upper).iter().zip(row_of(lower))) {
-                    *value = upper + share * (lower - upper);
-                }
-                for (column, sample) in samples.iter_mut().enumerate() {
-                    let (left, right, share) = neighbours(column, self.columns);
-                    *sample *= between[left] + share * (between[right] - between[left]);
-                }
-            },
-        );
+        let (upper, lower, share) = neighbours(row, self.roots.len() / self.width);
+        let row_of = |row: usize| &self.roots[row * self.width..][..self.width];
+        for (root, (upper, lower)) in roots.iter_mut().zip(row_of(upper).iter().zip(row_of(lower))) {
+            *root = upper + share * (lower - upper);
+        }
     }
 }
 
@@ -94,27 +95,36 @@ fn neighbours(pixel: usize, cells: usize) -> (usize, usize, f32) {
 /// The mean square of a gradient `[3][H][W]` over a cell, of which less is left at the right and lower borders.
 fn mean_square(gradient: &[f32], height: usize, width: usize, top: usize, left: usize) -> f64 {
     let (bottom, right) = (height.min(top + CELL), width.min(left + CELL));
-    let mut sum = 0.0;
+    // A sum for each column, independent of each other so that they vectorise.
+    let mut sums = [0f64; CELL];
     for plane in gradient.chunks_exact(height * width) {
         for row in top..bottom {
             let samples = &plane[row * width..][left..right];
-            sum += samples.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>();
+            for (sum, sample) in sums.iter_mut().zip(samples) {
+                *sum += f64::from(*sample) * f64::from(*sample);
+            }
         }
     }
-    sum / ((bottom - top) * (right - left)) as f64
+    sums.iter().sum::<f64>() / ((bottom - top) * (right - left)) as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What planes of ones become, row by row, after a gradient of the same size.
+    /// The square root of the scale, row by row, after a gradient of the same size.
     fn scaled(gradient: &[f32], height: usize, width: usize) -> Vec<f32> {
         let mut scale = LocalScale::default();
         scale.learn(gradient, height, width);
-        let mut planes = vec![1.0; gradient.len()];
-        scale.apply_root(&mut planes, height, width);
-        planes
+        rows(&scale, height, width)
+    }
+
+    fn rows(scale: &LocalScale, height: usize, width: usize) -> Vec<f32> {
+        let mut roots = vec![0.0; height * width];
+        for (row, roots) in roots.chunks_exact_mut(width).enumerate() {
+            scale.roots(row, roots);
+        }
+        roots
     }
 
     #[test]
@@ -124,7 +134,7 @@ mod tests {
             .map(|index| if index % width < width / 2 { 3.0 } else { 1.0 })
             .collect();
         let planes = scaled(&gradient, height, width);
-        // The reactions are 3 and 1 against a mean of 2, and the planes hold roots.
+        // The reactions are 3 and 1 against a mean of 2, and these are roots.
         for row in planes.chunks_exact(width) {
             let [strong, weak] = [row[0], row[width - 1]].map(|root| root.powi(-2));
             assert!((strong - (1.5 + FLOOR as f32)).abs() < 1e-5, "{strong}");
@@ -137,9 +147,7 @@ mod tests {
     fn where_nothing_is_known_or_all_is_alike_nothing_is_turned() {
         let (height, width) = (CELL + 3, 2 * CELL);
         let count = 3 * height * width;
-        let mut untaught = vec![2.0f32; count];
-        LocalScale::default().apply_root(&mut untaught, height, width);
-        assert_eq!(untaught, vec![2.0; count]);
+        assert_eq!(rows(&LocalScale::default(), height, width), vec![1.0; height * width]);
         for value in [0.0, f32::NAN, f32::INFINITY, -1.0] {
             let planes = scaled(&vec![value; count], height, width);
             assert!(
@@ -161,9 +169,8 @@ mod tests {
         scale.learn(&half(1.0, 0.1), height, width);
         let mut sides = vec![];
         for _ in 0..40 {
-            let mut planes = vec![1.0; 3 * height * width];
-            scale.apply_root(&mut planes, height, width);
-            sides.push(planes[0] < planes[width - 1]);
+            let roots = rows(&scale, height, width);
+            sides.push(roots[0] < roots[width - 1]);
             scale.learn(&half(0.1, 1.0), height, width);
         }
         assert!(sides[0] && sides[1] && !sides[39], "{sides:?}");

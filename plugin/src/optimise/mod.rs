@@ -45,7 +45,7 @@ use candle_core::Tensor;
 use crate::Result;
 
 pub use adam::{Adam, AdamOptions, Shown};
-pub use history::{Capacity, Identity, Metric, Precision};
+pub use history::{History, Identity, Metric};
 pub use lbfgs::{Lbfgs, LbfgsOptions};
 pub use picture_metric::PictureMetric;
 

@@ -17,6 +17,7 @@
 //! of the guess is left out. What helps everywhere is a scale for each neighbourhood ([`LocalScale`]).
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 use super::Metric;
 use super::local_scale::LocalScale;
@@ -67,15 +68,20 @@ impl Metric for PictureMetric {
     fn apply(&self, v: Tensor) -> Result<Tensor> {
         let (_, _, height, width) = v.dims4()?;
         let (image, ()) = samples::change(v, |planes| {
-            self.local.apply_root(planes, height, width);
-            if self.broad {
-                turn(planes, AXES);
-                for (plane, gains) in planes.chunks_exact_mut((height * width).max(1)).zip(GAINS) {
-                    octaves::weigh(plane, width, &gains);
-                }
-                turn(planes, transposed(AXES));
+            let size = (height * width).max(1);
+            if !self.broad {
+                self.scale(planes, width, |root, pixel| pixel.map(|sample| root * root * sample));
+                return;
             }
-            self.local.apply_root(planes, height, width);
+            self.scale(planes, width, |root, pixel| {
+                turned(AXES, pixel.map(|sample| root * sample))
+            });
+            for (plane, gains) in planes.chunks_exact_mut(size).zip(GAINS) {
+                octaves::weigh(plane, width, &gains);
+            }
+            self.scale(planes, width, |root, pixel| {
+                turned(transposed(AXES), pixel).map(|sample| root * sample)
+            });
         })?;
         Ok(image)
     }
@@ -86,18 +92,32 @@ impl Metric for PictureMetric {
     }
 }
 
-fn transposed(m: [[f32; 3]; 3]) -> [[f32; 3]; 3] {
-    std::array::from_fn(|row| std::array::from_fn(|column| m[column][row]))
+impl PictureMetric {
+    /// Sets each pixel to what `f` makes of the root of the local scale and of its three samples.
+    fn scale(&self, planes: &mut [f32], width: usize, f: impl Fn(f32, [f32; 3]) -> [f32; 3] + Sync) {
+        let (red, rest) = planes.split_at_mut(planes.len() / 3);
+        let (green, blue) = rest.split_at_mut(rest.len() / 2);
+        let [red, green, blue] = [red, green, blue].map(|plane| plane.par_chunks_exact_mut(width.max(1)));
+        red.zip(green).zip(blue).enumerate().for_each_init(
+            || vec![0f32; width],
+            |roots, (row, ((red, green), blue))| {
+                self.local.roots(row, roots);
+                for (((root, red), green), blue) in roots.iter().zip(red).zip(green).zip(blue) {
+                    [*red, *green, *blue] = f(*root, [*red, *green, *blue]);
+                }
+            },
+        );
+    }
 }
 
-/// Takes each pixel's three samples to their shares along the axes.
-fn turn(planes: &mut [f32], axes: [[f32; 3]; 3]) {
-    let (red, rest) = planes.split_at_mut(planes.len() / 3);
-    let (green, blue) = rest.split_at_mut(rest.len() / 2);
-    for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-        let along = |axis: [f32; 3]| axis[0] * *red + axis[1] * *green + axis[2] * *blue;
-        [*red, *green, *blue] = axes.map(along);
-    }
+const fn transposed(m: [[f32; 3]; 3]) -> [[f32; 3]; 3] {
+    let [[a, b, c], [d, e, f], [g, h, i]] = m;
+    [[a, d, g], [b, e, h], [c, f, i]]
+}
+
+/// A pixel's shares along axes.
+fn turned(axes: [[f32; 3]; 3], [red, green, blue]: [f32; 3]) -> [f32; 3] {
+    axes.map(|[along_red, along_green, along_blue]| along_red * red + along_green * green + along_blue * blue)
 }
 
 #[cfg(test)]

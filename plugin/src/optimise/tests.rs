@@ -5,8 +5,7 @@ use rayon::ThreadPoolBuilder;
 
 use super::problems::{Fault, Faulty, Miniature, Quadratic, Rosenbrock, random};
 use super::{
-    Adam, AdamOptions, Capacity, Ending, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Precision, Problem, Shown,
-    Step, vector,
+    Adam, AdamOptions, Ending, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Problem, Shown, Step, vector,
 };
 use crate::Result;
 
@@ -75,7 +74,7 @@ fn curvature_pays_where_the_gradient_alone_does_not() {
     let without = evaluations_on_quadratic(
         1e3,
         LbfgsOptions {
-            history: Capacity::of(0),
+            history: 0,
             ..unending()
         },
         4000,
@@ -113,21 +112,6 @@ fn a_step_is_one_evaluation_and_nearly_every_one_is_accepted() {
     assert_eq!(steps.last().unwrap().evaluations, 100);
     let accepted = steps.iter().filter(|step| step.accepted).count();
     assert!(accepted >= 92, "{accepted} of 100");
-}
-
-#[test]
-fn a_history_in_half_of_the_memory_does_as_well() {
-    let loss = |history: Capacity| {
-        let mut miniature = Faulty::new(Miniature::new(24), |_| None);
-        let options = LbfgsOptions { history, ..unending() };
-        let mut optimiser = Lbfgs::new(&miniature.inner.start, options).unwrap();
-        run(&mut optimiser, &mut miniature, 30, 0.0);
-        optimiser.best().1
-    };
-    for pairs in [1, 2, 3, 8] {
-        let [single, half] = [Precision::Single, Precision::Half].map(|precision| loss(Capacity { pairs, precision }));
-        assert!(half < 1.02 * single, "{pairs} pairs: {half}, and as they are {single}");
-    }
 }
 
 #[test]
@@ -474,7 +458,7 @@ fn the_curvature_survives_a_change_of_grid() {
     let halfway = *run_on(&mut stays, coarse_again(), 8).last().unwrap();
     run_on(&mut moves, coarse_again(), 8);
     let picture = resample(moves.picture()).unwrap();
-    let mut moves = moves.resized(Capacity::of(10), Box::new(Identity), &resample).unwrap();
+    let mut moves = moves.resized(10, Box::new(Identity), &resample).unwrap();
     assert_eq!(values(moves.picture()), values(&picture));
     assert!(moves.pairs() > 0);
 

@@ -35,7 +35,7 @@ mod disjoint;
 mod first;
 mod footprint;
 mod injection;
-mod instructions;
+pub(crate) mod instructions;
 mod lanes;
 mod maps;
 mod model;

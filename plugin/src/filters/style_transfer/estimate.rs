@@ -42,9 +42,7 @@ fn seconds(extent: &Extent, levels: &[(Level, Means)], speed: &Speed) -> f64 {
         let styles = extent.styles.iter().map(|&style| look_at(extent.style(style, level)));
         let pixels = extent.pixels_seen(level.height, level.width);
         // The history is carried from level to level: a pair for each step until it is full.
-        let pairs = (taken..taken + level.steps)
-            .map(|step| step.min(means.history.pairs))
-            .sum();
+        let pairs = (taken..taken + level.steps).map(|step| step.min(means.history)).sum();
         taken += level.steps;
         let steps = speed.steps(level, pixels, means.tiling.cost(), pairs);
         styles.sum::<f64>() + speed.look(pixels) + steps + speed.level

@@ -27,7 +27,7 @@ use crate::control::{Flow, Report};
 use crate::filters::progress::Progress;
 use crate::filters::schedule::Level;
 use crate::objective::{Scaling, StyleLoss};
-use crate::optimise::history::{Capacity, History, Identity};
+use crate::optimise::{History, Identity, vector};
 use crate::settings::{self, Start, StyleTransfer};
 use crate::{Result, threads};
 
@@ -243,11 +243,11 @@ fn pair(device: &Device) -> Result<f64> {
             .collect();
         Tensor::from_vec(samples, HISTORY_SAMPLES, device)
     };
-    let mut history = History::new(Capacity::of(HISTORY_PAIRS));
+    let mut history = History::new(HISTORY_PAIRS);
     for phase in 0..HISTORY_PAIRS {
         let step = vector(phase)?;
         // Along itself: the curvature is positive.
-        history.push(step.clone(), (step * 2.0)?)?;
+        history.push(vector::halved(&step)?, vector::halved(&(step * 2.0)?)?)?;
     }
     let (v, free) = (
         vector(HISTORY_PAIRS)?,

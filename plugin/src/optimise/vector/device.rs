@@ -21,7 +21,13 @@ pub(super) fn dot(a: &Tensor, b: &Tensor) -> Result<f64> {
 }
 
 pub(super) fn weighted_dot(weight: &Tensor, a: &Tensor, b: &Tensor) -> Result<f64> {
-    sum(&(product(a, b)? * weight)?)
+    sum(&product(&product(a, b)?, weight)?)
+}
+
+/// A vector with its inner product with `s`, and `sum w_i s_i y_i`.
+pub(super) fn beside(vector: Tensor, weight: &Tensor, [s, y]: [&Tensor; 2]) -> Result<(Tensor, [f64; 2])> {
+    let products = [dot(&vector, s)?, weighted_dot(weight, s, y)?];
+    Ok((vector, products))
 }
 
 pub(super) fn add_scaled(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> {
