@@ -10,7 +10,8 @@ use super::{Convolution, Layer, Network};
 use crate::{Error, Result};
 
 const NAME: &str = "the built-in network";
-const BYTES: &[u8] = include_bytes!("../../models/vgg19.safetensors");
+/// A static, and no constant: of that each use may have a copy, and the library with it.
+static BYTES: &[u8] = include_bytes!("../../models/vgg19.safetensors");
 /// Of the whole file; `models/make.py` prints it.
 const SHA256: &str = "93f022f10632a295177c4ef6f796680e615c917555fd940abf46e7f61fe438e0";
 
