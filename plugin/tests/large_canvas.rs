@@ -42,7 +42,10 @@ fn a_canvas_is_painted_in_the_memory_of_a_few_of_its_kind() {
         assert!(peak < 2.0 * LIMIT * 1e9, "{peak}");
     }
     let log = &limited.log;
-    assert!(log.contains("tiles") && log.contains("steps are remembered"), "{log}");
+    assert!(
+        log.contains("tiles") && log.contains("and 3 steps are remembered"),
+        "{log}"
+    );
 
     let free = render(0.0, "lbfgs");
     assert!(!free.log.contains("memory is short"));

@@ -14,11 +14,11 @@ use crate::{Error, Result};
 /// Pixels of repeated border that the network sees around the picture.
 const MARGIN: usize = 16;
 /// What L-BFGS may remember: more than 50 pairs gain nothing.
-const HISTORY_BYTES: usize = 128 << 20;
+const HISTORY_BYTES: u64 = 128 << 20;
 
 /// The pairs that L-BFGS remembers of a picture of so many samples.
 pub fn history(samples: usize) -> usize {
-    (HISTORY_BYTES as u64 / History::bytes(1, samples)).clamp(8, 50) as usize
+    (HISTORY_BYTES / History::bytes(1, samples)).clamp(8, 50) as usize
 }
 
 /// A render's sizes.
@@ -170,8 +170,8 @@ impl Extent<'_> {
         let mut most = Means::least(backend, &self.task(&plan, size, true), history)?;
         let pairs = least_history(history);
         let resting = match self.settings.pyramid {
-            true => self.resting(coarser(size), pairs, pairs),
-            false => self.resting(size, 0, 0),
+            true => self.resting(coarser(size), pairs),
+            false => self.resting(size, 0),
         };
         for &style in &self.styles {
             let style = padded(fit(style, self.brush(longer)));
@@ -221,13 +221,13 @@ impl Extent<'_> {
     /// What rests while the styles are looked at for a level: the optimiser of the level before or, at the first, the start.
     fn resting_before(&self, size: Size, before: Option<&(Level, Means)>, means: &Means) -> u64 {
         match before {
-            Some((level, before)) => self.resting(level.size(), before.history, means.history),
-            None => self.resting(size, 0, 0),
+            Some((level, before)) => self.resting(level.size(), before.history.min(means.history)),
+            None => self.resting(size, 0),
         }
     }
 
-    fn resting(&self, size: Size, history: usize, pairs: usize) -> u64 {
-        memory::resting(self.settings.optimiser, size, history, pairs)
+    fn resting(&self, size: Size, pairs: usize) -> u64 {
+        memory::resting(self.settings.optimiser, size, pairs)
     }
 
     fn content_plan(&self, size: Size) -> Plan {

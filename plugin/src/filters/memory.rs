@@ -37,14 +37,14 @@ pub fn painting(optimiser: Optimiser, size: Size, history: usize) -> u64 {
     size.pixels() * PIXEL * pictures + History::bytes(history, 3 * size.pixels() as usize)
 }
 
-/// What an optimiser holds while styles are looked at for another level, which will have no more than `pairs` in its
-/// history: a picture and those.
-pub fn resting(optimiser: Optimiser, size: Size, history: usize, pairs: usize) -> u64 {
+/// What an optimiser holds while styles are looked at for another level: a picture, and the `pairs` of its history that
+/// the other level takes over.
+pub fn resting(optimiser: Optimiser, size: Size, pairs: usize) -> u64 {
     let pictures = match optimiser {
         Optimiser::Lbfgs => 1,
         Optimiser::Adam | Optimiser::PlainAdam => ADAM_RESTING,
     };
-    size.pixels() * PIXEL * pictures + History::bytes(history.min(pairs), 3 * size.pixels() as usize)
+    size.pixels() * PIXEL * pictures + History::bytes(pairs, 3 * size.pixels() as usize)
 }
 
 /// What looking at a picture of this size takes beside the network.

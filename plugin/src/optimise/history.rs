@@ -152,10 +152,9 @@ impl History {
             let [along, curvature] = beside;
             let alpha = pair.share(along, curvature);
             shares.push((alpha, curvature));
-            let older = k
-                .checked_sub(1)
-                .map(|older| [&self.pairs[older].s, &self.pairs[older].y]);
-            (q, beside) = vector::add_masked_beside(q, -alpha, free, &pair.y, older)?;
+            // Nobody asks for what is beside the oldest.
+            let older = &self.pairs[k.saturating_sub(1)];
+            (q, beside) = vector::add_masked_beside(q, -alpha, free, &pair.y, [&older.s, &older.y])?;
         }
         let image = vector::admit("metric's image", &metric.apply(q)?, gradient)?;
         let (mut r, mut along) = vector::scale_masked_then_dot(image, scale, free, &oldest.y)?;

@@ -229,10 +229,11 @@ impl Lbfgs {
     /// A direction of ascent from the iterate, which is to be gone against, and whether it is the gradient's.
     fn direction(&self, gradient: &Tensor) -> Result<(Tensor, bool)> {
         let free = vector::free_pixels(&self.x, gradient)?;
-        match self.history.apply(gradient, &free, &*self.metric)? {
-            // Not for a NaN.
-            Some((ascent, along)) if along > 0.0 => return Ok((ascent, false)),
-            _ => {}
+        if let Some((ascent, along)) = self.history.apply(gradient, &free, &*self.metric)?
+            // Also false for a NaN.
+            && along > 0.0
+        {
+            return Ok((ascent, false));
         }
         Ok((self.steepest(&free, gradient)?, true))
     }

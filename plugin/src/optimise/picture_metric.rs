@@ -62,6 +62,22 @@ impl PictureMetric {
             local: LocalScale::default(),
         }
     }
+
+    /// Sets each pixel to what `f` makes of the root of the local scale and of its three samples.
+    fn scale(&self, planes: &mut [f32], width: usize, f: impl Fn(f32, [f32; 3]) -> [f32; 3] + Sync) {
+        let (red, rest) = planes.split_at_mut(planes.len() / 3);
+        let (green, blue) = rest.split_at_mut(rest.len() / 2);
+        let [red, green, blue] = [red, green, blue].map(|plane| plane.par_chunks_exact_mut(width.max(1)));
+        red.zip(green).zip(blue).enumerate().for_each_init(
+            || vec![0f32; width],
+            |roots, (row, ((red, green), blue))| {
+                self.local.roots(row, roots);
+                for (((root, red), green), blue) in roots.iter().zip(red).zip(green).zip(blue) {
+                    [*red, *green, *blue] = f(*root, [*red, *green, *blue]);
+                }
+            },
+        );
+    }
 }
 
 impl Metric for PictureMetric {
@@ -89,24 +105,6 @@ impl Metric for PictureMetric {
     fn learn(&mut self, gradient: &Tensor) -> Result<()> {
         let (_, _, height, width) = gradient.dims4()?;
         samples::lend(gradient, |gradient| self.local.learn(gradient, height, width))
-    }
-}
-
-impl PictureMetric {
-    /// Sets each pixel to what `f` makes of the root of the local scale and of its three samples.
-    fn scale(&self, planes: &mut [f32], width: usize, f: impl Fn(f32, [f32; 3]) -> [f32; 3] + Sync) {
-        let (red, rest) = planes.split_at_mut(planes.len() / 3);
-        let (green, blue) = rest.split_at_mut(rest.len() / 2);
-        let [red, green, blue] = [red, green, blue].map(|plane| plane.par_chunks_exact_mut(width.max(1)));
-        red.zip(green).zip(blue).enumerate().for_each_init(
-            || vec![0f32; width],
-            |roots, (row, ((red, green), blue))| {
-                self.local.roots(row, roots);
-                for (((root, red), green), blue) in roots.iter().zip(red).zip(green).zip(blue) {
-                    [*red, *green, *blue] = f(*root, [*red, *green, *blue]);
-                }
-            },
-        );
     }
 }
 

@@ -237,7 +237,7 @@ fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f6
 
 /// Seconds for reading a pair of L-BFGS's history, per sample.
 fn pair(device: &Device) -> Result<f64> {
-    let vector = |phase: usize| {
+    let ramp = |phase: usize| {
         let samples: Vec<f32> = (0..HISTORY_SAMPLES)
             .map(|index| ((index + phase) % 251) as f32)
             .collect();
@@ -245,12 +245,12 @@ fn pair(device: &Device) -> Result<f64> {
     };
     let mut history = History::new(HISTORY_PAIRS);
     for phase in 0..HISTORY_PAIRS {
-        let step = vector(phase)?;
+        let step = ramp(phase)?;
         // Along itself: the curvature is positive.
         history.push(vector::halved(&step)?, vector::halved(&(step * 2.0)?)?)?;
     }
     let (v, free) = (
-        vector(HISTORY_PAIRS)?,
+        ramp(HISTORY_PAIRS)?,
         Tensor::ones(HISTORY_SAMPLES, candle_core::DType::F32, device)?,
     );
     let seconds = quickest(|| history.apply(&v, &free, &Identity).map(|image| drop(black_box(image))))?;
