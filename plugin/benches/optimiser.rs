@@ -1,0 +1,92 @@
+//! Seconds that L-BFGS takes beside the network, a step: `cargo bench -p pentimento-plugin --bench optimiser
+//! [-- SIZE:PAIRS...]`.
+//!
+//! Square pictures, SIZE pixels wide, and a history of so many pairs, which is full before the time is taken; by default
+//! what a render of that size has. The loss is a bowl of noise whose evaluation costs little, and is not counted. Each
+//! line gives the median of the steps and the least.
+
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use pentimento_plugin::optimise::{Evaluation, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Problem};
+use pentimento_plugin::{Error, Result};
+
+const STEPS: usize = 30;
+const DEFAULTS: [(usize, usize); 3] = [(256, 50), (512, 42), (1024, 10)];
+
+/// `1/2 sum c_i (x_i - m_i)^2`, curvatures of four decades.
+struct Bowl {
+    curvature: Tensor,
+    middle: Tensor,
+    /// What evaluations took.
+    seconds: f64,
+}
+
+impl Bowl {
+    fn new(shape: (usize, usize, usize, usize)) -> Result<Self> {
+        let noise = || Tensor::rand(0f32, 1f32, shape, &Device::Cpu);
+        Ok(Self {
+            curvature: (noise()? * 1e4f64.ln())?.exp()?,
+            middle: noise()?,
+            seconds: 0.0,
+        })
+    }
+}
+
+impl Problem for Bowl {
+    fn evaluate(&mut self, x: &Tensor) -> Result<Evaluation> {
+        let begun = Instant::now();
+        let away = (x - &self.middle)?;
+        let gradient = (&away * &self.curvature)?;
+        let loss = 0.5 * f64::from((away * &gradient)?.mean_all()?.to_scalar::<f32>()?) * x.elem_count() as f64;
+        self.seconds += begun.elapsed().as_secs_f64();
+        Ok(Evaluation { loss, gradient })
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
+    let asked = arguments.map(|argument| {
+        let pair = argument
+            .split_once(':')
+            .map(|(size, pairs)| (size.parse(), pairs.parse()));
+        match pair {
+            Some((Ok(size), Ok(pairs))) => Ok((size, pairs)),
+            _ => Err(Error::Internal(format!("{argument} is not SIZE:PAIRS"))),
+        }
+    });
+    let asked: Vec<(usize, usize)> = asked.collect::<Result<_>>()?;
+    for (size, pairs) in if asked.is_empty() { DEFAULTS.to_vec() } else { asked } {
+        let mut seconds = time(size, pairs)?;
+        seconds.sort_by(f64::total_cmp);
+        println!(
+            "{size} px, {pairs} pairs: {:.4} ({:.4}) s",
+            seconds[STEPS / 2],
+            seconds[0]
+        );
+    }
+    Ok(())
+}
+
+/// The seconds of each step beside its evaluation.
+fn time(size: usize, pairs: usize) -> Result<Vec<f64>> {
+    let shape = (1, 3, size, size);
+    let options = LbfgsOptions {
+        history: pairs,
+        tolerance: -1.0,
+        ..LbfgsOptions::default()
+    };
+    let start = Tensor::rand(0f32, 1f32, shape, &Device::Cpu)?;
+    let mut optimiser = Lbfgs::with_metric(&start, options, Box::new(PictureMetric::unpainted()))?;
+    let mut bowl = Bowl::new(shape)?;
+    while optimiser.pairs() < pairs {
+        optimiser.step(&mut bowl)?;
+    }
+    let mut seconds = Vec::with_capacity(STEPS);
+    for _ in 0..STEPS {
+        let (begun, evaluated) = (Instant::now(), bowl.seconds);
+        optimiser.step(&mut bowl)?;
+        seconds.push(begun.elapsed().as_secs_f64() - (bowl.seconds - evaluated));
+    }
+    Ok(seconds)
+}
