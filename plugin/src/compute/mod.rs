@@ -18,6 +18,8 @@ pub mod cpu;
 // candle's CUDA, where it is built in, links the driver that this one looks up.
 #[cfg(not(feature = "cuda"))]
 pub mod cuda;
+#[cfg(test)]
+pub mod false_card;
 mod open;
 mod regions;
 mod tiled;
@@ -214,6 +216,11 @@ pub trait Backend: Send {
     /// The bytes of a card's own memory that are free for that; `None` where it is the system's that is used.
     fn free_memory(&self) -> Option<u64> {
         None
+    }
+
+    /// Whether it computes on a card, which may fail or fill up where the processor would not.
+    fn is_card(&self) -> bool {
+        self.free_memory().is_some() || !self.device().is_cpu()
     }
 
     /// Makes ready for the parts of a picture. They share what is remembered between `forward` and `backward`; the

@@ -109,7 +109,7 @@ impl Extent<'_> {
         let size = level.size();
         let plan = self.content_plan(size);
         let is_last = size == padded(self.working());
-        let task = self.task(&plan, size, is_last);
+        let task = self.task(backend, &plan, size, is_last);
         let mut longest = self.history(size);
         let mut looking = 0;
         for &style in &self.styles {
@@ -167,7 +167,7 @@ impl Extent<'_> {
         let size = padded(fit(self.content, longer));
         let plan = self.content_plan(size);
         let history = self.history(size);
-        let mut most = Means::least(backend, &self.task(&plan, size, true), history)?;
+        let mut most = Means::least(backend, &self.task(backend, &plan, size, true), history)?;
         let pairs = least_history(history);
         let resting = match self.settings.pyramid {
             true => self.resting(coarser(size), pairs),
@@ -200,9 +200,9 @@ impl Extent<'_> {
         Ok(most)
     }
 
-    /// A level as it is painted. At the last, the content is not looked at any more once its features are held; and after
-    /// it comes what brings the picture to the content's size.
-    fn task<'p>(&self, plan: &'p Plan, size: Size, is_last: bool) -> Task<'p> {
+    /// A level as it is painted. At the last, the content is not looked at any more once its features are held, but where a
+    /// card may fail; and after it comes what brings the picture to the content's size.
+    fn task<'p>(&self, backend: &dyn Backend, plan: &'p Plan, size: Size, is_last: bool) -> Task<'p> {
         Task {
             plan,
             size,
@@ -211,7 +211,7 @@ impl Extent<'_> {
                 true => memory::finishing(size, self.content),
                 false => 0,
             },
-            released: match is_last {
+            released: match is_last && !backend.is_card() {
                 true => self.content.pixels() * memory::PIXEL,
                 false => 0,
             },

@@ -1,9 +1,9 @@
 //! What paints a level: an optimiser, and what it takes along to the next finer one.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use crate::Result;
-use crate::canvas;
+use crate::canvas::{self, Size};
 use crate::optimise::{Adam, AdamOptions, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
 use crate::settings::{self, StyleTransfer};
 
@@ -50,9 +50,9 @@ impl Painter {
         }
     }
 
-    /// Goes on at a finer level.
-    pub fn refined(self, settings: &StyleTransfer, width: usize, height: usize, history: usize) -> Result<Self> {
-        let resample = |tensor: &Tensor| canvas::resize_tensor(tensor, width, height);
+    /// Goes on at a finer level, or on another device.
+    pub fn refined(self, settings: &StyleTransfer, size: Size, history: usize, device: &Device) -> Result<Self> {
+        let resample = |tensor: &Tensor| canvas::resize_tensor(&tensor.to_device(device)?, size.width, size.height);
         match self {
             Self::Lbfgs(optimiser) => Ok(Self::Lbfgs(optimiser.resized(
                 history,

@@ -14,11 +14,14 @@ use crate::control::{Control, Flow, Report};
 /// Counts work and reports it.
 pub struct Progress<'a> {
     control: &'a dyn Control,
-    begun: Instant,
+    /// Since when, and from which share of the work on, its pace is measured.
+    since: (Instant, f64),
     done: f64,
-    total: f64,
+    /// The work up to each level and, last, all of it.
+    until: Vec<f64>,
     level: usize,
-    level_count: usize,
+    /// The share of the work that was reported.
+    fraction: f64,
 }
 
 impl<'a> Progress<'a> {
@@ -26,20 +29,31 @@ impl<'a> Progress<'a> {
     /// tells what the network sees at a level.
     pub fn new(control: &'a dyn Control, levels: &[Level], pictures: usize, pixels: impl Fn(&Level) -> f64) -> Self {
         let evaluations = |level: &Level| level.steps as f64 + FORWARD * pictures as f64;
-        let total = levels.iter().map(|level| evaluations(level) * pixels(level)).sum();
+        let mut until = vec![0.0];
+        let works = levels.iter().map(|level| evaluations(level) * pixels(level));
+        until.extend(works.scan(0.0, |sum, work| {
+            *sum += work;
+            Some(*sum)
+        }));
         Self {
             control,
-            begun: Instant::now(),
+            since: (Instant::now(), 0.0),
             done: 0.0,
-            total,
+            until,
             level: 0,
-            level_count: levels.len(),
+            fraction: 0.0,
         }
     }
 
-    /// Turns to a level.
-    pub fn begin_level(&mut self, level: usize) {
+    /// Turns to a level of which so much work is done already, beside looking at its pictures.
+    pub fn enter(&mut self, level: usize, done: f64) {
         self.level = level;
+        self.done = self.until[level] + done;
+    }
+
+    /// Somebody else goes on, at a pace of their own.
+    pub fn pass_on(&mut self) {
+        self.since = (Instant::now(), self.fraction);
     }
 
     /// Reports a forward pass over `pixels` pixels.
@@ -68,24 +82,27 @@ impl<'a> Progress<'a> {
     }
 
     fn report(
-        &self,
+        &mut self,
         stage: &str,
         step: usize,
         step_count: usize,
         loss: Option<f64>,
         preview: Option<&Picture>,
     ) -> Flow {
-        let fraction = (self.done / self.total).clamp(0.0, 1.0);
-        let elapsed = self.begun.elapsed().as_secs_f64();
+        let levels = self.until.len() - 1;
+        // What is done again was reported before.
+        self.fraction = (self.done / self.until[levels]).clamp(self.fraction, 1.0);
+        let (begun, from) = self.since;
+        let (fraction, elapsed) = (self.fraction, begun.elapsed().as_secs_f64());
         self.control.report(&Report {
             stage,
             level: self.level,
-            level_count: self.level_count,
+            level_count: levels,
             step,
             step_count,
             fraction,
             loss: loss.filter(|loss| loss.is_finite()),
-            seconds_left: (fraction > 0.0).then(|| elapsed * (1.0 - fraction) / fraction),
+            seconds_left: (fraction > from).then(|| elapsed * (1.0 - fraction) / (fraction - from)),
             preview,
         })
     }

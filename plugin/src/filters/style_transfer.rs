@@ -12,7 +12,9 @@
 //! - Borders are continued outward ([`crate::compute::Margin`]).
 //! - L-BFGS, which keeps the pixels in gamut at every step, in place of plain Adam ([`crate::optimise`]).
 
+mod course;
 mod estimate;
+mod fallback;
 mod speed;
 #[cfg(test)]
 mod tests;
@@ -27,23 +29,17 @@ use rayon::ThreadPool;
 use super::Rendered;
 use super::extent::Extent;
 use super::means::{Means, WORTHWHILE};
-use super::memory;
-use super::painter::Painter;
-use super::painting::Painting;
 use super::progress::Progress;
 use super::schedule::Level;
 use crate::canvas::{self, Light, Origin, Picture, Size};
 use crate::compute::{self, Moments, Plan, Tiled};
-use crate::control::{Control, Flow, LogLevel, Outcome};
+use crate::control::{Control, Flow, LogLevel};
 use crate::memory::give_back;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::settings::{self, Start, StyleTransfer};
-use crate::{Error, Result, threads};
+use crate::{Result, threads};
 
 pub use estimate::estimate;
-
-/// The weight of the total variation at smoothness 1.
-const SMOOTHNESS_UNIT: f64 = 4.0;
 
 /// Repaints `content` in the manner of `styles`, each with its share (above 0).
 ///
@@ -55,7 +51,7 @@ pub fn render(
     settings: &StyleTransfer,
     control: &dyn Control,
 ) -> Result<Rendered> {
-    let mut opened = compute::open(settings.device, &settings.model, settings.threads)?;
+    let opened = compute::open(settings.device, &settings.model, settings.threads)?;
     for note in &opened.notes {
         control.log(LogLevel::Warning, note);
     }
@@ -64,8 +60,13 @@ pub fn render(
         &format!("computing on {}", opened.backend.description()),
     );
     let render = Render::new(content.size(), styles, settings, control)?;
-    let rendered = render.run(content, &mut Tiled::new(&mut *opened.backend));
-    drop(opened);
+    let mut course = render.begin(content)?;
+    let processor = || {
+        let opened = compute::open(settings::Device::Cpu, &settings.model, settings.threads)?;
+        Ok(opened.backend)
+    };
+    let flow = fallback::follow(&render, &mut course, opened.backend, processor)?;
+    let rendered = render.end(course, flow);
     give_back();
     rendered
 }
@@ -105,129 +106,6 @@ impl<'a> Render<'a> {
             extent,
             pool: threads::pool(settings.threads, "pentimento-filter")?,
         })
-    }
-
-    fn run(&self, content: Picture, network: &mut Tiled) -> Result<Rendered> {
-        let Size { width, height } = self.extent.working();
-        let (working, origin) = padded(resized(Cow::Owned(content), width, height, Light::Linear)?)?;
-        let (whole, working) = (working.size(), working.into_owned());
-        let room = self.extent.room(network.backend());
-        if let Some(room) = room {
-            memory::check((whole.width, whole.height), room, |longer| {
-                self.extent.least(network.backend(), longer)
-            })?;
-        }
-        let planned = self.extent.planned(network.backend(), room)?;
-        let (Some((coarsest, first)), Some((_, finest))) = (planned.first(), planned.last()) else {
-            return Err(Error::Internal("a picture without levels".into()));
-        };
-        self.tell_of_means(finest);
-        let mut painter = self.painter(&working, coarsest, first, network.device())?;
-        let mut working = Some(working);
-        let (levels, means): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
-        let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
-        let mut progress = Progress::new(self.control, &levels, 1 + self.styles.len(), seen);
-
-        let mut flow = Flow::Continue;
-        for (index, (level, means)) in levels.iter().zip(means).enumerate() {
-            progress.begin_level(index);
-            // The picture is still the coarser one: there is the more room for looking at styles.
-            painter.rest(means.history);
-            let targets = match self.look_at_styles(network, level, means.style_room, &mut progress)? {
-                Stage::Done(targets) => targets,
-                Stage::Interrupted(interruption) => {
-                    flow = interruption;
-                    break;
-                }
-            };
-            // From here on the network's memory is that of this level, none of which is in use until it sees the content.
-            network.prepare(means.tiling, self.extent.margin(level.size()))?;
-            if index > 0 {
-                let (settings, Size { width, height }) = (self.settings, level.size());
-                let refine = || painter.refined(settings, width, height, means.history);
-                painter = threads::within(&self.pool, refine)?;
-            }
-            // The coarser level's history is gone.
-            give_back();
-            let content = content_at(&mut working, level.size())?;
-            flow = self.paint(network, content, &mut painter, level, targets, &mut progress)?;
-            if flow != Flow::Continue {
-                break;
-            }
-        }
-        let outcome = match flow {
-            Flow::Cancel => return Ok(Rendered::Cancelled),
-            Flow::Stop => Outcome::Stopped,
-            Flow::Continue => Outcome::Finished,
-        };
-        let painted = painter.picture().clone();
-        // Its history may be larger than all that is still to come.
-        drop(painter);
-        let picture = Picture::from_tensor(&painted)?;
-        drop(painted);
-        let painted = Cow::Owned(picture);
-        let whole = resized(painted, whole.width, whole.height, Light::Encoded)?;
-        let picture = if (whole.width, whole.height) == (width, height) {
-            whole
-        } else {
-            Cow::Owned(canvas::crop(&whole, origin, width, height)?)
-        };
-        let Size { width, height } = self.extent.content;
-        let picture = resized(picture, width, height, Light::Encoded)?;
-        Ok(Rendered::Picture(picture.into_owned(), outcome))
-    }
-
-    /// What paints the first level, before its first step.
-    fn painter(&self, working: &Picture, first: &Level, means: &Means, device: &Device) -> Result<Painter> {
-        let Size { width, height } = first.size();
-        let content = resized(Cow::Borrowed(working), width, height, Light::Linear)?;
-        let start = to_tensor(self.start(content)?, device)?;
-        Painter::new(self.settings, &start, means.history)
-    }
-
-    /// Paints one level, for which network and painter are ready, and says whether to go on.
-    fn paint(
-        &self,
-        network: &mut Tiled,
-        content: Picture,
-        painter: &mut Painter,
-        level: &Level,
-        targets: Vec<Vec<Moments>>,
-        progress: &mut Progress,
-    ) -> Result<Flow> {
-        let seen = self.extent.pixels_seen(level.height, level.width);
-        let Size { width, height } = level.size();
-        let energies = network.hold_content(&content.into_tensor(network.device())?)?;
-        let flow = progress.looked("looking at the canvas", seen);
-        if flow != Flow::Continue {
-            return Ok(flow);
-        }
-
-        let smoothness = SMOOTHNESS_UNIT * self.settings.smoothness;
-        let mut painting = Painting {
-            network,
-            objective: self.objective(targets, &energies)?,
-            smoothness,
-        };
-        let pool = &self.pool;
-        for step in 0..level.steps {
-            // The optimiser's vectors are spread over the threads of the pool that it runs in.
-            let taken = threads::within(pool, || painter.optimiser().step(&mut painting))?;
-            if let Some(ending) = taken.ended {
-                let message = format!("{width} x {height}, step {}: {ending}", step + 1);
-                self.control.log(LogLevel::Info, &message);
-                progress.skipped(level.steps - step - 1, seen);
-            }
-            let preview = || Picture::from_tensor(painter.picture());
-            let flow = progress.stepped(step, level.steps, seen, taken.loss, preview)?;
-            if flow != Flow::Continue {
-                return Ok(flow);
-            }
-            if taken.ended.is_some() {
-                break;
-            }
-        }
-        Ok(Flow::Continue)
     }
 
     /// Says before a render what it will be like, where memory is short.
@@ -319,18 +197,6 @@ impl<'a> Render<'a> {
         };
         Ok(Cow::Owned(start?))
     }
-}
-
-/// The content at a level's size. The last level takes it away: nobody looks at it any more when its features are held.
-fn content_at(working: &mut Option<Picture>, size: Size) -> Result<Picture> {
-    let content = working
-        .take()
-        .ok_or_else(|| Error::Internal("a level after the last".into()))?;
-    if content.size() == size {
-        return Ok(content);
-    }
-    let content = working.insert(content);
-    canvas::resize(content, size.width, size.height, Light::Linear)
 }
 
 /// The picture as a tensor on a device, without a copy of what nobody else holds.

@@ -4,33 +4,39 @@
 //! here ([`Speed`]); should an optimiser converge before its steps are done, the render takes less.
 
 use super::speed::Speed;
-use crate::Result;
 use crate::canvas::Size;
-use crate::compute;
+use crate::compute::{self, Backend};
 use crate::filters::Estimate;
 use crate::filters::extent::Extent;
 use crate::filters::means::Means;
 use crate::filters::memory::PROGRAM;
 use crate::filters::schedule::Level;
-use crate::settings::StyleTransfer;
+use crate::settings::{Device, StyleTransfer};
+use crate::{Error, Result};
 
 /// What it would take to repaint a content of this size in the manner of styles of these sizes.
 ///
 /// # Errors
 /// Settings that this machine cannot follow, and failures of the device.
 pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Result<Estimate> {
-    let mut opened = compute::open(settings.device, &settings.model, settings.threads)?;
-    let backend = &mut *opened.backend;
+    let open = |device| compute::open(device, &settings.model, settings.threads).map(|opened| opened.backend);
+    let mut backend = open(settings.device)?;
     let extent = Extent {
         settings,
         content,
         styles: styles.to_vec(),
     };
-    let room = extent.room(backend);
-    let levels = extent.planned(backend, room)?;
+    let plan = |backend: &dyn Backend| extent.planned(backend, extent.room(backend));
+    let mut levels = plan(&*backend);
+    // What has no room on a card, the processor paints.
+    if backend.is_card() && matches!(levels, Err(Error::Memory(_))) {
+        backend = open(Device::Cpu)?;
+        levels = plan(&*backend);
+    }
+    let levels = levels?;
     Ok(Estimate {
-        bytes: PROGRAM + extent.read() + extent.bytes(backend, &levels)?,
-        seconds: seconds(&extent, &levels, &Speed::of(settings, backend)?),
+        bytes: PROGRAM + extent.read() + extent.bytes(&*backend, &levels)?,
+        seconds: seconds(&extent, &levels, &Speed::of(settings, &mut *backend)?),
     })
 }
 

@@ -177,7 +177,9 @@ impl Taken {
         let control = |report: &Report| stopwatch.report(report);
         let render = Render::new(content.size(), &styles, settings, &control)?;
         let begun = Instant::now();
-        render.run(content, &mut Tiled::new(backend))?;
+        let mut course = render.begin(content)?;
+        let planned = render.plan(&course, backend)?;
+        render.follow(&mut course, planned, backend)?;
         Ok(Self {
             pixels: render.extent.pixels_seen(side, side),
             step: stopwatch.quickest.get().unwrap_or(0.0),

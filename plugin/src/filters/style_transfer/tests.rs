@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::control::Report;
+use crate::control::{Outcome, Report};
 use crate::settings::{Settings, manifest};
 
 #[test]
