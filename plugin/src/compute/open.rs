@@ -1,24 +1,24 @@
 //! Choosing a backend: the network on the device that was asked for.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Device;
 
-use super::Backend;
 use super::candle::CandleBackend;
 use super::cpu::CpuBackend;
 #[cfg(not(feature = "cuda"))]
 use super::cuda::{CudaBackend, Precision};
+use super::{Backend, trial};
 use crate::network::Network;
 use crate::settings;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// A backend, and what should be told about the choice.
 pub struct Opened {
     /// The network, ready to be prepared.
     pub backend: Box<dyn Backend>,
-    /// Why it is not a better device, where one was tried in vain.
+    /// What is wrong with cards that might have been used.
     pub notes: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// [`Error::Model`] for a file that is not a VGG-19, [`Error::Device`] for a device that was asked for by name and
-/// cannot be had. Only `auto` turns to another device, and says so.
+/// cannot be had. Only `auto` chooses, and says what is wrong with a card that it does not use.
 pub fn open(device: settings::Device, model: &str, threads: usize) -> Result<Opened> {
     let network = match model {
         "" => Network::embedded()?,
@@ -35,16 +35,23 @@ pub fn open(device: settings::Device, model: &str, threads: usize) -> Result<Ope
     };
     let mut notes = Vec::new();
     let backend = match device {
+        settings::Device::Auto => best(&network, threads, &mut notes)?,
         settings::Device::Cpu => None,
-        settings::Device::Cuda(number) => Some(cuda(&network, number, threads)?),
-        settings::Device::Metal => Some(metal(&network, threads)?),
-        settings::Device::Auto => best(&network, threads, &mut notes),
+        card => Some(open_card(&network, card, threads)?),
     };
     let backend = match backend {
         Some(on_card) => on_card,
         None => Box::new(CpuBackend::new(network, threads)?),
     };
     Ok(Opened { backend, notes })
+}
+
+fn open_card(network: &Arc<Network>, card: settings::Device, threads: usize) -> Result<Box<dyn Backend>> {
+    match card {
+        settings::Device::Cuda(number) => cuda(network, number, threads),
+        settings::Device::Metal => metal(network, threads),
+        other => Err(Error::Internal(format!("{other:?} is not a card"))),
+    }
 }
 
 /// Our own backend, which needs nothing but the driver.
@@ -72,21 +79,73 @@ fn metal(network: &Arc<Network>, threads: usize) -> Result<Box<dyn Backend>> {
     Ok(Box::new(CandleBackend::new(network.clone(), device, threads)?))
 }
 
-/// A graphics card where there is one that this build knows and that can be used. Not our own kernels for CUDA, until they
-/// were run and timed on cards: who wants them names the card.
-fn best(network: &Arc<Network>, threads: usize, notes: &mut Vec<String>) -> Option<Box<dyn Backend>> {
-    let mut tries = Vec::new();
-    if cfg!(feature = "cuda") {
-        tries.push(cuda(network, 0, threads));
+/// The cards that this build can use.
+///
+/// # Errors
+/// [`Error::Device`] for a driver that does not work.
+#[cfg(not(feature = "cuda"))]
+fn cuda_cards() -> Result<usize> {
+    super::cuda::count()
+}
+
+/// candle does not count them.
+#[cfg(feature = "cuda")]
+fn cuda_cards() -> Result<usize> {
+    Ok(1)
+}
+
+/// What was found of the cards beside so many threads of the processor.
+#[derive(Clone)]
+struct Choice {
+    threads: usize,
+    /// The one that takes less time than the processor, if any.
+    card: Option<settings::Device>,
+    /// What is wrong with others.
+    notes: Vec<String>,
+}
+
+/// The card that takes the least time, if it takes less than so many threads of the processor. What is wrong with others
+/// is noted.
+fn best(network: &Arc<Network>, threads: usize, notes: &mut Vec<String>) -> Result<Option<Box<dyn Backend>>> {
+    // A lock is held, which nothing else on this thread may want.
+    let choice = threads::apart(|| choice(network, threads))?;
+    notes.extend(choice.notes);
+    let opened = choice.card.map(|card| open_card(network, card, threads)).transpose();
+    Ok(opened.unwrap_or_else(|error| {
+        notes.push(format!("{error}; the processor is used"));
+        None
+    }))
+}
+
+/// What is chosen, once for each number of threads.
+fn choice(network: &Arc<Network>, threads: usize) -> Result<Choice> {
+    static CHOICES: Mutex<Vec<Choice>> = Mutex::new(Vec::new());
+    // Held while choosing: two trials at once would each see half of a machine.
+    let mut choices = CHOICES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(choice) = choices.iter().find(|choice| choice.threads == threads) {
+        return Ok(choice.clone());
+    }
+    let choice = choose(network, threads)?;
+    choices.push(choice.clone());
+    Ok(choice)
+}
+
+fn choose(network: &Arc<Network>, threads: usize) -> Result<Choice> {
+    let (mut cards, mut notes) = (Vec::new(), Vec::new());
+    match cuda_cards() {
+        Ok(count) => cards.extend((0..count).map(settings::Device::Cuda)),
+        Err(error) => notes.push(format!("{error}; it is not used")),
     }
     if candle_core::utils::metal_is_available() {
-        tries.push(metal(network, threads));
+        cards.push(settings::Device::Metal);
     }
-    for tried in tries {
-        match tried {
-            Ok(backend) => return Some(backend),
-            Err(error) => notes.push(format!("{error}; the processor is used")),
-        }
+    let mut card = None;
+    if !cards.is_empty() {
+        let mut processor = CpuBackend::new(network.clone(), threads)?;
+        let opened = cards.into_iter().map(|card| (card, open_card(network, card, threads)));
+        let (quickest, faults) = trial::quickest(&mut processor, opened)?;
+        card = quickest;
+        notes.extend(faults);
     }
-    None
+    Ok(Choice { threads, card, notes })
 }

@@ -71,7 +71,10 @@ pub fn list() -> Result<Vec<Listed>> {
 }
 
 /// The number of cards; 0 where there is no driver.
-fn count() -> Result<usize> {
+///
+/// # Errors
+/// [`Error::Device`] for a driver that does not work.
+pub fn count() -> Result<usize> {
     if !is_there() {
         return Ok(0);
     }

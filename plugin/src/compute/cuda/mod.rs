@@ -32,7 +32,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use self::driver::{Card, Memory};
-pub use self::driver::{Listed, is_there, list};
+pub use self::driver::{Listed, count, is_there, list};
 pub use self::kernels::Precision;
 use self::layout::Layout;
 use self::part::Part;

@@ -6,7 +6,9 @@
 // the kernels cannot be loaded.
 #include "all.cu"
 
+#include <atomic>
 #include <cstdint>
+#include <mutex>
 
 namespace {
 
@@ -24,6 +26,13 @@ enum Result {
 };
 
 constexpr size_t CAPACITY = size_t(1) << 30;
+
+// Held while memory is taken, given back or looked up: several jobs may use the card at once.
+std::mutex& bookkeeping()
+{
+    static std::mutex mutex;
+    return mutex;
+}
 
 // Sizes of what is allocated, by address.
 std::map<Address, size_t>& allocations()
@@ -43,6 +52,7 @@ size_t used()
 // Whether a range lies within one allocation.
 bool is_ours(Address address, size_t bytes)
 {
+    std::lock_guard guard(bookkeeping());
     auto after = allocations().upper_bound(address);
     if (after == allocations().begin())
         return false;
@@ -56,7 +66,7 @@ int fails_at()
     return launch == nullptr ? -1 : std::atoi(launch);
 }
 
-bool has_failed = false;
+std::atomic<bool> has_failed = false;
 
 Result work() { return has_failed ? LAUNCH_FAILED : SUCCESS; }
 
@@ -82,6 +92,7 @@ Result cuCtxSetCurrent(void* context) { return context == &something ? SUCCESS :
 
 Result cuMemGetInfo_v2(size_t* free, size_t* total)
 {
+    std::lock_guard guard(bookkeeping());
     *free = CAPACITY - used();
     *total = CAPACITY;
     return SUCCESS;
@@ -89,6 +100,7 @@ Result cuMemGetInfo_v2(size_t* free, size_t* total)
 
 Result cuMemAlloc_v2(Address* address, size_t bytes)
 {
+    std::lock_guard guard(bookkeeping());
     if (bytes > CAPACITY - used())
         return OUT_OF_MEMORY;
     char* memory = new char[bytes];
@@ -101,6 +113,7 @@ Result cuMemAlloc_v2(Address* address, size_t bytes)
 
 Result cuMemFree_v2(Address address)
 {
+    std::lock_guard guard(bookkeeping());
     if (allocations().erase(address) == 0)
         return INVALID_VALUE;
     delete[] reinterpret_cast<char*>(address);
@@ -157,8 +170,9 @@ Result cuModuleGetFunction(void** function, void*, const char* name)
 Result cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                       unsigned, void*, void** arguments, void**)
 {
-    static int launches = 0;
-    has_failed |= ++launches == fails_at();
+    static std::atomic<int> launches = 0;
+    if (++launches == fails_at())
+        has_failed = true;
     if (has_failed)
         return LAUNCH_FAILED;
     if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || bx * by * bz > 1024)

@@ -1,0 +1,226 @@
+//! Which device is the best: a card is tried before it is trusted.
+//!
+//! That a card is there does not say that it serves. It may be old and slower than the processor, its driver may be
+//! broken, and it may compute wrongly. So it and the processor take the same step on a small picture, whose statistics
+//! and gradient have to agree as far as a card's rounding lets them; then both are timed on a larger one, and whoever
+//! takes less time for a pixel there is predicted to for others. That takes half a second, and is asked once as long as
+//! the process lives; where there is no card, it is not asked at all.
+
+use std::time::Instant;
+
+use candle_core::Tensor;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Backend, MomentsGradient, Plan, Pooling, Statistics, StatisticsGradient, Tiling, Window};
+use crate::Result;
+use crate::network::Layer;
+
+/// The side of the picture at which results are compared, and that of the one at which they are timed.
+const COMPARED: usize = 48;
+const TIMED: usize = 256;
+/// A card that takes as many times as long for the small picture will not catch up.
+const HOPELESS: f64 = 30.0;
+/// How far a gradient may be off, relative in Euclidean norm. TF32 flips decisions of the network, which was found to cost
+/// up to 0.02.
+const TOLERANCE: f64 = 0.1;
+/// The layers that are measured: those of the article, as everything that is computed is used for them.
+const STYLE: [&str; 5] = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"];
+const CONTENT: &str = "conv4_2";
+
+/// Of the processor and of cards, the quickest of those that compute what the processor does: the name of a card, or
+/// `None` for the processor. With it comes what is wrong with any of the others.
+///
+/// # Errors
+/// The processor's own.
+pub fn quickest<N: Clone>(
+    processor: &mut dyn Backend,
+    cards: impl IntoIterator<Item = (N, Result<Box<dyn Backend>>)>,
+) -> Result<(Option<N>, Vec<String>)> {
+    let expected = Trial::of(processor, COMPARED)?;
+    let mut best = (None, seconds(processor, TIMED)?);
+    let mut notes = Vec::new();
+    for (name, card) in cards {
+        let tried = card.and_then(|mut card| {
+            let trial = Trial::of(&mut *card, COMPARED)?;
+            let error = trial.error(&expected);
+            if error.is_nan() || error > TOLERANCE {
+                let fault = match error.is_nan() {
+                    true => "are not numbers".into(),
+                    false => format!("are off by {:.0} %", 100.0 * error),
+                };
+                notes.push(format!("{}: its results {fault}; it is not used", card.description()));
+                return Ok(None);
+            }
+            match trial.seconds > HOPELESS * expected.seconds {
+                true => Ok(None),
+                false => seconds(&mut *card, TIMED).map(Some),
+            }
+        });
+        match tried {
+            Ok(Some(seconds)) if seconds < best.1 => best = (Some(name), seconds),
+            Ok(_) => {}
+            Err(error) => notes.push(format!("{error}; it is not used")),
+        }
+    }
+    Ok((best.0, notes))
+}
+
+/// A step, and how long it took.
+struct Trial {
+    /// The moments of each layer and, last, the gradient.
+    results: Vec<Vec<f32>>,
+    seconds: f64,
+}
+
+impl Trial {
+    fn of(backend: &mut dyn Backend, side: usize) -> Result<Self> {
+        let picture = prepare(backend, side)?;
+        let begun = Instant::now();
+        let (statistics, gradient) = step(backend, &picture)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let moments = statistics.moments.iter().flatten().map(|moments| &moments.second);
+        let values = |tensor: &Tensor| Ok(tensor.flatten_all()?.to_vec1()?);
+        Ok(Self {
+            results: moments.chain([&gradient]).map(values).collect::<Result<_>>()?,
+            seconds,
+        })
+    }
+
+    /// The largest of the relative errors, in Euclidean norm.
+    fn error(&self, expected: &Self) -> f64 {
+        let pairs = self.results.iter().zip(&expected.results);
+        let errors = pairs.map(|(got, expected)| {
+            let squares = got.iter().zip(expected).map(|(got, expected)| {
+                let (got, expected) = (f64::from(*got), f64::from(*expected));
+                [(got - expected).powi(2), expected.powi(2)]
+            });
+            let [apart, whole] = squares.fold([0.0; 2], |sum, square| [sum[0] + square[0], sum[1] + square[1]]);
+            (apart / whole).sqrt()
+        });
+        // Unlike `f64::max`, this keeps a NaN.
+        errors.fold(0.0, |worst, error| if error <= worst { worst } else { error })
+    }
+}
+
+/// The seconds of a step once it runs smoothly.
+fn seconds(backend: &mut dyn Backend, side: usize) -> Result<f64> {
+    let picture = prepare(backend, side)?;
+    let mut least = f64::INFINITY;
+    for _ in 0..3 {
+        let begun = Instant::now();
+        step(backend, &picture)?;
+        least = least.min(begun.elapsed().as_secs_f64());
+    }
+    Ok(least)
+}
+
+/// Makes ready for a picture of noise, which is returned, with another one's content.
+fn prepare(backend: &mut dyn Backend, side: usize) -> Result<Tensor> {
+    let named = |name: &str| {
+        Layer::ALL
+            .into_iter()
+            .filter(|layer| layer.name() == name)
+            .collect::<Vec<_>>()
+    };
+    let plan = Plan {
+        height: side,
+        width: side,
+        window: Window::whole(side, side),
+        style_layers: STYLE.into_iter().flat_map(named).collect(),
+        content_layers: named(CONTENT),
+        pooling: Pooling::Max,
+        regions: None,
+    };
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut picture = || {
+        let samples: Vec<f32> = (0..3 * side * side).map(|_| random.random()).collect();
+        Tensor::from_vec(samples, (1, 3, side, side), backend.device())
+    };
+    let (content, picture) = (picture()?, picture()?);
+    backend.prepare(&Tiling::whole(&plan)?)?;
+    backend.hold_content(0, &content)?;
+    Ok(picture)
+}
+
+/// Up the network and down again, with derivatives of the size of the statistics.
+fn step(backend: &mut dyn Backend, picture: &Tensor) -> Result<(Statistics, Tensor)> {
+    let statistics = backend.forward(0, picture)?;
+    let moments = statistics.moments.iter().map(|regions| {
+        let derivatives = regions.iter().map(|moments| MomentsGradient {
+            second: moments.second.clone(),
+            mean: moments.mean.clone(),
+        });
+        derivatives.collect()
+    });
+    let gradient = StatisticsGradient {
+        moments: moments.collect(),
+        content: vec![1.0; statistics.content.len()],
+    };
+    let gradient = backend.backward(&gradient)?;
+    Ok((statistics, gradient))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::cpu::CpuBackend;
+    use super::super::false_card::FalseCard;
+    use super::*;
+    use crate::Error;
+    use crate::network::Network;
+
+    fn slowed(seconds: f64) -> FalseCard {
+        FalseCard::new(move |_| {
+            std::thread::sleep(Duration::from_secs_f64(seconds));
+            Ok(())
+        })
+    }
+
+    fn quickest_of(processor: &mut dyn Backend, cards: Vec<FalseCard>) -> (Option<usize>, Vec<String>) {
+        let cards = cards.into_iter().map(|card| Ok(Box::new(card) as Box<dyn Backend>));
+        quickest(processor, cards.enumerate()).unwrap()
+    }
+
+    #[test]
+    fn the_quickest_is_chosen() {
+        let all_well = Vec::<String>::new();
+        let quick = || FalseCard::new(|_| Ok(()));
+        let chosen = quickest_of(&mut slowed(0.5), vec![slowed(0.8), quick(), slowed(0.6)]);
+        assert_eq!(chosen, (Some(1), all_well.clone()));
+        let mut processor = CpuBackend::new(Network::embedded().unwrap(), 2).unwrap();
+        // One that could catch up, and one that could not.
+        let chosen = quickest_of(&mut processor, vec![slowed(0.5), slowed(2.0)]);
+        assert_eq!(chosen, (None, all_well.clone()));
+        assert_eq!(quickest_of(&mut processor, vec![]), (None, all_well));
+    }
+
+    #[test]
+    fn what_errs_or_fails_is_not_used_and_said() {
+        let mut wrong = FalseCard::new(|_| Ok(()));
+        wrong.factor = 0.8;
+        let mut nonsense = FalseCard::new(|_| Ok(()));
+        nonsense.factor = f64::NAN;
+        let failing = FalseCard::new(|name| match name {
+            "backward" => Err(Error::Device("device: cuda:2 failed".into())),
+            _ => Ok(()),
+        });
+        let (chosen, notes) = quickest_of(&mut slowed(0.3), vec![wrong, nonsense, failing]);
+        assert_eq!(chosen, None);
+        assert_eq!(
+            notes,
+            [
+                "a false card: its results are off by 20 %; it is not used",
+                "a false card: its results are not numbers; it is not used",
+                "device: cuda:2 failed; it is not used",
+            ]
+        );
+        let absent = [(0, Err(Error::Device("device: cuda:0 cannot be used".into())))];
+        let (chosen, notes) = quickest(&mut slowed(0.0), absent).unwrap();
+        assert_eq!(
+            (chosen, &notes[..]),
+            (None, &["device: cuda:0 cannot be used; it is not used".to_owned()][..])
+        );
+    }
+}
