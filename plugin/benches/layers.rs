@@ -10,6 +10,7 @@ mod subject;
 
 use pentimento_plugin::Result;
 use pentimento_plugin::compute::Backend;
+use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::cpu::profile::{LayerProfile, Pass, Peak};
 use subject::{Subject, median};
 
@@ -19,27 +20,28 @@ fn main() -> Result<()> {
     let sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let sizes = if sizes.is_empty() { vec![512] } else { sizes };
     for size in sizes {
-        let mut subject = Subject::new(size)?;
-        let peak = subject.backend.peak();
+        let mut backend = subject::processor()?;
+        let subject = Subject::new(&mut backend, size)?;
+        let peak = backend.peak();
         println!(
             "{size} px, {}: at most {:.0} GFLOP/s in registers, {:.1} GB/s copied",
-            subject.backend.description(),
+            backend.description(),
             peak.operations / 1e9,
             peak.bytes / 1e9
         );
-        table(&profile(&mut subject)?, peak);
+        table(&profile(&mut backend, &subject)?, peak);
     }
     Ok(())
 }
 
 /// Medians of each layer's seconds.
-fn profile(subject: &mut Subject) -> Result<Vec<LayerProfile>> {
+fn profile(backend: &mut CpuBackend, subject: &Subject) -> Result<Vec<LayerProfile>> {
     let mut steps = Vec::new();
     for _ in 0..=STEPS {
-        let statistics = subject.backend.forward(0, &subject.picture)?;
+        let statistics = backend.forward(0, &subject.picture)?;
         let gradient = subject.objective.evaluate(&statistics)?.gradient;
-        subject.backend.backward(&gradient)?;
-        steps.push(subject.backend.profile()?);
+        backend.backward(&gradient)?;
+        steps.push(backend.profile()?);
     }
     // The first step touches the memory for the first time.
     let mut profile = steps.remove(0);

@@ -1,9 +1,10 @@
 //! Seconds of one evaluation of the article's objective, forward and backward to the pixels, by picture size:
-//! `cargo bench -p pentimento-plugin --bench step [-- SIZE... [--repetitions=N]]`.
+//! `cargo bench -p pentimento-plugin --bench step [-- SIZE... [--repetitions=N]
+//! [--device=NAME]]`.
 //!
-//! Sizes are in pixels (128 256 512 where there are none). Weights are noise: the time does not depend on them. Each
-//! line gives the median and the least of the repetitions (7), and the peak memory of the process so far. `compare.py`
-//! runs this beside another program.
+//! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named. Each line
+//! gives the median and the least of the repetitions (7), the peak memory of the process so far, and what a card's memory
+//! is taken of. `compare.py` and `card.py` run this beside another program.
 
 #[path = "../tests/process/mod.rs"]
 mod process;
@@ -11,26 +12,30 @@ mod subject;
 
 use std::time::Instant;
 
-use pentimento_plugin::Result;
-use pentimento_plugin::compute::Backend;
+use pentimento_plugin::compute::{self, Backend};
+use pentimento_plugin::{Error, Result, settings};
 use process::memory;
 use subject::{Subject, median};
 
 fn main() -> Result<()> {
     let (mut sizes, mut repetitions) = (Vec::new(), 7);
+    let mut device = settings::Device::Cpu;
     for argument in std::env::args().skip(1) {
-        match argument.strip_prefix("--repetitions=").map(str::parse) {
-            Some(Ok(number)) => repetitions = usize::max(number, 1),
-            _ => sizes.extend(argument.parse::<usize>()),
+        if let Some(Ok(number)) = argument.strip_prefix("--repetitions=").map(str::parse) {
+            repetitions = usize::max(number, 1);
+        } else if let Some(name) = argument.strip_prefix("--device=") {
+            device = name.parse().map_err(|reason| Error::argument("--device", reason))?;
+        } else {
+            sizes.extend(argument.parse::<usize>());
         }
     }
+    let mut backend: Box<dyn Backend> = match device {
+        settings::Device::Cpu => Box::new(subject::processor()?),
+        card => compute::open(card, "", 0)?.backend,
+    };
     let sizes = if sizes.is_empty() { vec![128, 256, 512] } else { sizes };
     for size in sizes {
-        let Subject {
-            mut backend,
-            picture,
-            objective,
-        } = Subject::new(size)?;
+        let Subject { picture, objective } = Subject::new(&mut *backend, size)?;
         let (mut up, mut down, mut both) = (Vec::new(), Vec::new(), Vec::new());
         for repetition in 0..=repetitions {
             let start = Instant::now();
@@ -45,8 +50,15 @@ fn main() -> Result<()> {
                 both.push(end);
             }
         }
+        let on_card = match backend.is_card() {
+            true => format!(
+                ", {:.0} MB on the card",
+                backend.memory(&subject::tiling(size)?) as f64 / (1 << 20) as f64
+            ),
+            false => String::new(),
+        };
         println!(
-            "{size} px, {}: forward {}, backward {}, both {}; peak {:.0} MB",
+            "{size} px, {}: forward {}, backward {}, both {}; peak {:.0} MB{on_card}",
             backend.description(),
             summary(up),
             summary(down),

@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use image::imageops::FilterType;
 use pentimento_host::{Callbacks, Flow};
+use pentimento_tests::Pixels;
 use pentimento_tests::process::memory;
 use pentimento_tests::render::{job, render_into};
-use pentimento_tests::{Pixels, repository};
 
 fn main() {
     let (mut width, mut height, mut steps) = (6000, 4000, 3);
@@ -39,8 +39,8 @@ fn main() {
     let limit: f64 = limit.expect("it was set").1.parse().expect("a number");
     let peak = || memory("VmHWM:").unwrap_or(0.0) / 1e6;
 
-    let content = stretched("chelsea.png", width, height);
-    let style = stretched("painting.png", 1024, 768);
+    let content = stretched(include_bytes!("../../examples/pictures/chelsea.png"), width, height);
+    let style = stretched(include_bytes!("../../examples/pictures/painting.png"), 1024, 768);
     let mut output = content.clone();
     let mut taken = Vec::new();
     let mut begun = Instant::now();
@@ -86,10 +86,9 @@ fn main() {
     assert!(limit == 0.0 || peak() <= limit * 1e3, "the limit was broken");
 }
 
-/// A sample picture, stretched.
-fn stretched(name: &str, width: u32, height: u32) -> Pixels {
-    let path = repository().join("examples/pictures").join(name);
-    let picture = image::open(path).expect("the sample is there");
+/// A picture in a file's bytes, stretched.
+fn stretched(file: &[u8], width: u32, height: u32) -> Pixels {
+    let picture = image::load_from_memory(file).expect("the sample is a picture");
     let picture = picture.resize_exact(width, height, FilterType::CatmullRom).into_rgb8();
     Pixels::rgb(width, height, picture.into_raw())
 }

@@ -1,5 +1,5 @@
 //! Many renders in one process, as in an editor that is open all day: `cargo bench -p pentimento-tests --bench soak
-//! [-- COUNT]` (2000 renders where no count is given, some ten minutes).
+//! [-- COUNT] [ID=VALUE...]` (2000 renders where no count is given, some ten minutes).
 //!
 //! Sizes, settings and endings vary; memory is under a ceiling. A line for each twentieth of the renders says what the
 //! process holds (Linux alone tells). It fails when that grows after the first fifth, or when a peak breaks the ceiling.
@@ -29,6 +29,11 @@ const METHODS: [Settings; 5] = [
 
 fn main() {
     let count = env::args().find_map(|argument| argument.parse().ok()).unwrap_or(2000);
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let others: Vec<(&str, &str)> = arguments
+        .iter()
+        .filter_map(|argument| argument.split_once('='))
+        .collect();
     let (begun, limit) = (Instant::now(), CEILING.to_string());
     let mut numbers = ChaCha8Rng::seed_from_u64(1);
     let mut settled = f64::INFINITY;
@@ -41,7 +46,12 @@ fn main() {
         );
         let method = METHODS[numbers.random_range(0..METHODS.len())];
         let ending = [Flow::Continue, Flow::Continue, Flow::Stop, Flow::Cancel][numbers.random_range(0..4)];
-        let settings = [&[("quality", "0.02"), ("memory_limit", limit.as_str())], method].concat();
+        let settings = [
+            &[("quality", "0.02"), ("memory_limit", limit.as_str())],
+            method,
+            &others,
+        ]
+        .concat();
         let mut output = content.clone();
         let mut callbacks = Callbacks::new().on_progress(|_| ending);
         let outcome = render_into(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::{Backend, Plan, Pooling, Tiling, Window};
 use pentimento_plugin::network::{Convolution, Layer, Network, Normalisation};
@@ -10,20 +10,24 @@ use pentimento_plugin::objective::{ContentTerm, Objective, Scaling, StyleLoss, S
 use pentimento_plugin::settings::{Settings, StyleTransfer, manifest};
 use pentimento_plugin::{Error, Result};
 
-/// A backend that holds a picture's content, the picture, and what is wanted of it.
+/// A picture, and what is wanted of it.
 pub struct Subject {
-    pub backend: CpuBackend,
     pub picture: Tensor,
     pub objective: Objective,
 }
 
+/// The processor, and weights that let noise through: the time does not depend on them.
+pub fn processor() -> Result<CpuBackend> {
+    CpuBackend::new(Arc::new(network()), 0)
+}
+
 impl Subject {
-    /// Square pictures of noise, `size` pixels wide.
-    pub fn new(size: usize) -> Result<Self> {
+    /// Square pictures of noise, `size` pixels wide, of which the backend holds one's content.
+    pub fn new(backend: &mut dyn Backend, size: usize) -> Result<Self> {
         let article = article()?;
-        let mut backend = CpuBackend::new(Arc::new(network()), 0)?;
-        let picture = || Tensor::rand(0f32, 1f32, (1, 3, size, size), &Device::Cpu);
-        backend.prepare(&Tiling::whole(&plan(size, &article))?)?;
+        let device = backend.device().clone();
+        let picture = || Tensor::rand(0f32, 1f32, (1, 3, size, size), &device);
+        backend.prepare(&tiling(size)?)?;
         let targets = backend.forward(0, &picture()?)?.moments;
         let energies = backend.hold_content(0, &picture()?)?;
         let content = energies.iter().map(|energy| ContentTerm {
@@ -47,7 +51,6 @@ impl Subject {
                 style: style.collect::<Result<_>>()?,
             },
             picture: picture()?,
-            backend,
         })
     }
 }
@@ -60,9 +63,11 @@ fn article() -> Result<StyleTransfer> {
     settings.resolve()
 }
 
-fn plan(size: usize, article: &StyleTransfer) -> Plan {
+/// How it is looked at: as it is.
+pub fn tiling(size: usize) -> Result<Tiling> {
+    let article = article()?;
     let names = |layers: &[(Layer, f64)]| layers.iter().map(|&(layer, _)| layer).collect();
-    Plan {
+    Tiling::whole(&Plan {
         height: size,
         width: size,
         window: Window::whole(size, size),
@@ -70,7 +75,7 @@ fn plan(size: usize, article: &StyleTransfer) -> Plan {
         content_layers: names(&article.content_layers),
         pooling: Pooling::Max,
         regions: None,
-    }
+    })
 }
 
 /// Weights of a size that lets noise through.
