@@ -59,3 +59,29 @@ fn a_host_may_render_in_a_pool_of_its_own() {
         }
     });
 }
+
+#[test]
+fn stopped_before_the_first_step_it_is_the_canvas() {
+    let settings = Settings::new(manifest().filter("style-transfer").unwrap());
+    let settings = settings.resolve().unwrap();
+    // Of two levels, so that a coarser picture would be seen.
+    let samples = (0..3 * 192 * 40).map(|index| (index * 37 % 101) as f32 / 100.0);
+    let content = Picture::new(192, 40, samples.collect()).unwrap();
+    let styles = [(content.clone(), 1.0)];
+    for looks in 1..=2 {
+        let left = RefCell::new(looks);
+        let listener = |_: &Report| {
+            *left.borrow_mut() -= 1;
+            if *left.borrow() == 0 {
+                Flow::Stop
+            } else {
+                Flow::Continue
+            }
+        };
+        let rendered = render(content.clone(), &styles, &settings, &listener).unwrap();
+        let Rendered::Picture(picture, Outcome::Stopped) = rendered else {
+            panic!("{rendered:?}");
+        };
+        assert_eq!(picture, content, "after {looks} looks");
+    }
+}
