@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use candle_core::Tensor;
 use serde::Serialize;
 
-use crate::compute::{self, Backend, MomentsGradient, Plan, StatisticsGradient, Tiling, Window};
+use crate::compute::{self, Backend, Plan, Window, trial};
 use crate::memory::Memory;
 use crate::network::{Layer, Network};
 use crate::settings::{Device, Settings, StyleTransfer, manifest};
-use crate::{Error, Result};
+use crate::{Error, Result, timing};
 
 /// The side of the square picture that the network is timed on.
 const SIDE: usize = 256;
@@ -130,40 +129,13 @@ fn seconds_per_evaluation(backend: &mut dyn Backend) -> Result<f64> {
         pooling: settings.pooling,
         regions: None,
     };
-    // Any picture takes the same time, but one of zeros might meet shortcuts.
-    let pixels = 3 * SIDE * SIDE;
-    let samples: Vec<f32> = (0..pixels).map(|index| (index % 251) as f32 / 250.0).collect();
-    let picture = Tensor::from_vec(samples, (1, 3, SIDE, SIDE), backend.device())?;
-    backend.prepare(&Tiling::whole(&plan)?)?;
-    backend.hold_content(0, &picture)?;
-
+    let picture = trial::prepare(backend, &plan)?;
     let begun = Instant::now();
     let mut quickest = f64::INFINITY;
     while begun.elapsed() < PATIENCE {
-        let turn = Instant::now();
-        evaluate(backend, &picture)?;
-        quickest = quickest.min(turn.elapsed().as_secs_f64());
+        quickest = quickest.min(timing::quickest(1, || trial::step(backend, &picture).map(drop))?);
     }
     Ok(quickest)
-}
-
-fn evaluate(backend: &mut dyn Backend, picture: &Tensor) -> Result<()> {
-    let statistics = backend.forward(0, picture)?;
-    // The moments serve as their own gradients: what matters is that nothing is zero.
-    let moments = statistics.moments.into_iter().map(|regions| {
-        let gradients = regions.into_iter().map(|moments| MomentsGradient {
-            second: moments.second,
-            mean: moments.mean,
-        });
-        gradients.collect()
-    });
-    let gradient = backend.backward(&StatisticsGradient {
-        moments: moments.collect(),
-        content: vec![1.0; statistics.content.len()],
-    })?;
-    // A graphics card is done when something is read back from it.
-    gradient.flatten_all()?.get(0)?.to_scalar::<f32>()?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -41,5 +41,6 @@ pub mod optimise;
 pub mod samples;
 pub mod settings;
 pub mod threads;
+mod timing;
 
 pub use error::{Error, Result};

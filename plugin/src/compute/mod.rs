@@ -23,7 +23,7 @@ pub mod false_card;
 mod open;
 mod regions;
 mod tiled;
-mod trial;
+pub(crate) mod trial;
 
 use candle_core::{DType, Device, Tensor};
 

@@ -6,15 +6,12 @@
 //! takes less time for a pixel there is predicted to for others. That takes half a second, and is asked once as long as
 //! the process lives; where there is no card, it is not asked at all.
 
-use std::time::Instant;
-
 use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Backend, MomentsGradient, Plan, Pooling, Statistics, StatisticsGradient, Tiling, Window};
-use crate::Result;
-use crate::network::Layer;
+use crate::{Error, Result, timing};
 
 /// The side of the picture at which results are compared, and that of the one at which they are timed.
 const COMPARED: usize = 48;
@@ -37,33 +34,33 @@ pub fn quickest<N: Clone>(
     processor: &mut dyn Backend,
     cards: impl IntoIterator<Item = (N, Result<Box<dyn Backend>>)>,
 ) -> Result<(Option<N>, Vec<String>)> {
-    let expected = Trial::of(processor, COMPARED)?;
-    let mut best = (None, seconds(processor, TIMED)?);
+    let expected = Trial::of(processor)?;
+    let mut best = (None, seconds(processor)?);
     let mut notes = Vec::new();
     for (name, card) in cards {
-        let tried = card.and_then(|mut card| {
-            let trial = Trial::of(&mut *card, COMPARED)?;
-            let error = trial.error(&expected);
-            if error.is_nan() || error > TOLERANCE {
-                let fault = match error.is_nan() {
-                    true => "are not numbers".into(),
-                    false => format!("are off by {:.0} %", 100.0 * error),
-                };
-                notes.push(format!("{}: its results {fault}; it is not used", card.description()));
-                return Ok(None);
-            }
-            match trial.seconds > HOPELESS * expected.seconds {
-                true => Ok(None),
-                false => seconds(&mut *card, TIMED).map(Some),
-            }
-        });
-        match tried {
+        match card.and_then(|mut card| seconds_if_right(&mut *card, &expected)) {
             Ok(Some(seconds)) if seconds < best.1 => best = (Some(name), seconds),
             Ok(_) => {}
             Err(error) => notes.push(format!("{error}; it is not used")),
         }
     }
     Ok((best.0, notes))
+}
+
+/// The seconds that a card takes; `None` where they are many.
+///
+/// # Errors
+/// [`Error::Device`] when its results are not what is expected.
+fn seconds_if_right(card: &mut dyn Backend, expected: &Trial) -> Result<Option<f64>> {
+    let trial = Trial::of(card)?;
+    let error = trial.error(expected);
+    let fault = match error {
+        error if error.is_nan() => "are not numbers".into(),
+        error if error > TOLERANCE => format!("are off by {:.0} %", 100.0 * error),
+        _ if trial.seconds > HOPELESS * expected.seconds => return Ok(None),
+        _ => return seconds(card).map(Some),
+    };
+    Err(Error::Device(format!("{}: its results {fault}", card.description())))
 }
 
 /// A step, and how long it took.
@@ -74,15 +71,15 @@ struct Trial {
 }
 
 impl Trial {
-    fn of(backend: &mut dyn Backend, side: usize) -> Result<Self> {
-        let picture = prepare(backend, side)?;
+    fn of(backend: &mut dyn Backend) -> Result<Self> {
+        let picture = prepare(backend, &plan(COMPARED)?)?;
         let (statistics, gradient) = step(backend, &picture)?;
         let moments = statistics.moments.iter().flatten().map(|moments| &moments.second);
         let values = |tensor: &Tensor| Ok(tensor.flatten_all()?.to_vec1()?);
         Ok(Self {
             results: moments.chain([&gradient]).map(values).collect::<Result<_>>()?,
             // Everything was used before.
-            seconds: quickest_step(backend, &picture, 1)?,
+            seconds: timing::quickest(1, || step(backend, &picture).map(drop))?,
         })
     }
 
@@ -102,53 +99,42 @@ impl Trial {
     }
 }
 
-/// The seconds of a step once it runs smoothly.
-fn seconds(backend: &mut dyn Backend, side: usize) -> Result<f64> {
-    let picture = prepare(backend, side)?;
-    quickest_step(backend, &picture, 3)
+/// The seconds of a step on a larger picture, once it runs smoothly.
+fn seconds(backend: &mut dyn Backend) -> Result<f64> {
+    let picture = prepare(backend, &plan(TIMED)?)?;
+    timing::quickest(3, || step(backend, &picture).map(drop))
 }
 
-/// The least seconds of a few steps.
-fn quickest_step(backend: &mut dyn Backend, picture: &Tensor, steps: usize) -> Result<f64> {
-    let mut least = f64::INFINITY;
-    for _ in 0..steps {
-        let begun = Instant::now();
-        step(backend, picture)?;
-        least = least.min(begun.elapsed().as_secs_f64());
-    }
-    Ok(least)
-}
-
-/// Makes ready for a picture of noise, which is returned, with another one's content.
-fn prepare(backend: &mut dyn Backend, side: usize) -> Result<Tensor> {
-    let named = |name: &str| {
-        Layer::ALL
-            .into_iter()
-            .filter(|layer| layer.name() == name)
-            .collect::<Vec<_>>()
-    };
-    let plan = Plan {
+fn plan(side: usize) -> Result<Plan> {
+    let named = |name: &str| name.parse().map_err(Error::Internal);
+    Ok(Plan {
         height: side,
         width: side,
         window: Window::whole(side, side),
-        style_layers: STYLE.into_iter().flat_map(named).collect(),
-        content_layers: named(CONTENT),
+        style_layers: STYLE.into_iter().map(named).collect::<Result<_>>()?,
+        content_layers: vec![named(CONTENT)?],
         pooling: Pooling::Max,
         regions: None,
-    };
+    })
+}
+
+/// Makes ready for a picture of noise, which is returned, with another one's content.
+pub fn prepare(backend: &mut dyn Backend, plan: &Plan) -> Result<Tensor> {
+    let &Plan { height, width, .. } = plan;
     let mut random = ChaCha8Rng::seed_from_u64(0);
     let mut picture = || {
-        let samples: Vec<f32> = (0..3 * side * side).map(|_| random.random()).collect();
-        Tensor::from_vec(samples, (1, 3, side, side), backend.device())
+        let samples: Vec<f32> = (0..3 * height * width).map(|_| random.random()).collect();
+        Tensor::from_vec(samples, (1, 3, height, width), backend.device())
     };
     let (content, picture) = (picture()?, picture()?);
-    backend.prepare(&Tiling::whole(&plan)?)?;
+    backend.prepare(&Tiling::whole(plan)?)?;
     backend.hold_content(0, &content)?;
     Ok(picture)
 }
 
-/// Up the network and down again, with derivatives of the size of the statistics.
-fn step(backend: &mut dyn Backend, picture: &Tensor) -> Result<(Statistics, Tensor)> {
+/// Up the network and down again: the statistics, and the gradient. The moments serve as their own derivatives: what matters
+/// is that nothing is zero.
+pub fn step(backend: &mut dyn Backend, picture: &Tensor) -> Result<(Statistics, Tensor)> {
     let statistics = backend.forward(0, picture)?;
     let moments = statistics.moments.iter().map(|regions| {
         let derivatives = regions.iter().map(|moments| MomentsGradient {
@@ -157,11 +143,12 @@ fn step(backend: &mut dyn Backend, picture: &Tensor) -> Result<(Statistics, Tens
         });
         derivatives.collect()
     });
-    let gradient = StatisticsGradient {
+    let gradient = backend.backward(&StatisticsGradient {
         moments: moments.collect(),
         content: vec![1.0; statistics.content.len()],
-    };
-    let gradient = backend.backward(&gradient)?;
+    })?;
+    // A card is done when something is read back from it.
+    gradient.flatten_all()?.get(0)?.to_scalar::<f32>()?;
     Ok((statistics, gradient))
 }
 
@@ -172,7 +159,6 @@ mod tests {
     use super::super::cpu::CpuBackend;
     use super::super::false_card::FalseCard;
     use super::*;
-    use crate::Error;
     use crate::network::Network;
 
     fn slowed(seconds: f64) -> FalseCard {

@@ -17,7 +17,7 @@ mod estimate;
 mod fallback;
 mod speed;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::borrow::Cow;
 

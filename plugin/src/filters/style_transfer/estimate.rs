@@ -58,20 +58,12 @@ fn seconds(extent: &Extent, levels: &[(Level, Means)], speed: &Speed) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::settings;
     use super::*;
     use crate::compute::cpu::CpuBackend;
     use crate::network::Network;
-    use crate::settings::{Settings, manifest};
 
     const STYLE: Size = Size { width: 90, height: 50 };
-
-    fn settings(set: &[(&str, &str)]) -> StyleTransfer {
-        let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
-        for (id, value) in set {
-            settings.set_text(id, value).unwrap();
-        }
-        settings.resolve().unwrap()
-    }
 
     fn seconds_at(speed: Speed, set: &[(&str, &str)]) -> f64 {
         let extent = Extent {

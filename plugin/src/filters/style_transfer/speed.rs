@@ -29,6 +29,7 @@ use crate::filters::schedule::Level;
 use crate::objective::{Scaling, StyleLoss};
 use crate::optimise::{History, Identity, vector};
 use crate::settings::{self, Start, StyleTransfer};
+use crate::timing::quickest;
 use crate::{Result, threads};
 
 /// The sides of the pictures that are painted, in this order, until a step has taken [`ENOUGH`]: on a machine of many
@@ -233,7 +234,7 @@ fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f6
         moments,
         content: Vec::new(),
     };
-    let evaluation = quickest(|| objective.evaluate(&statistics).map(drop))?;
+    let evaluation = quickest(2, || objective.evaluate(&statistics).map(drop))?;
     Ok((targets, evaluation))
 }
 
@@ -255,19 +256,10 @@ fn pair(device: &Device) -> Result<f64> {
         ramp(HISTORY_PAIRS)?,
         Tensor::ones(HISTORY_SAMPLES, candle_core::DType::F32, device)?,
     );
-    let seconds = quickest(|| history.apply(&v, &free, &Identity).map(|image| drop(black_box(image))))?;
+    let seconds = quickest(2, || {
+        history.apply(&v, &free, &Identity).map(|image| drop(black_box(image)))
+    })?;
     Ok(seconds / (HISTORY_PAIRS * HISTORY_SAMPLES) as f64)
-}
-
-/// The seconds of the quicker of two times.
-fn quickest(mut act: impl FnMut() -> Result<()>) -> Result<f64> {
-    let mut quickest = f64::INFINITY;
-    for _ in 0..2 {
-        let begun = Instant::now();
-        act()?;
-        quickest = quickest.min(begun.elapsed().as_secs_f64());
-    }
-    Ok(quickest)
 }
 
 /// A square picture as full of large and small forms as others are: noise of ever smaller grain and ever less weight.

@@ -1,4 +1,4 @@
-//! What a render reports of its course.
+//! What a render reports of its course, and what its tests share.
 
 use std::cell::RefCell;
 
@@ -6,15 +6,63 @@ use super::*;
 use crate::control::{Outcome, Report};
 use crate::settings::{Settings, manifest};
 
-#[test]
-fn an_optimiser_that_ends_early_ends_with_all_done() {
+/// Level, step, share of the work done, and loss.
+pub type Reported = (usize, usize, f64, Option<f64>);
+
+/// What a render said.
+#[derive(Default)]
+pub struct Listener {
+    /// Of each step or look.
+    pub reports: RefCell<Vec<Reported>>,
+    /// What it warned of.
+    pub warnings: RefCell<Vec<String>>,
+    /// What else it told.
+    pub information: RefCell<Vec<String>>,
+    /// How many reports there were before the first warning.
+    pub before: RefCell<Option<usize>>,
+}
+
+impl Control for Listener {
+    fn report(&self, report: &Report) -> Flow {
+        let reported = (report.level, report.step, report.fraction, report.loss);
+        self.reports.borrow_mut().push(reported);
+        Flow::Continue
+    }
+
+    fn wants_preview(&self) -> bool {
+        false
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        if level != LogLevel::Warning {
+            self.information.borrow_mut().push(message.into());
+            return;
+        }
+        self.before.borrow_mut().get_or_insert(self.reports.borrow().len());
+        self.warnings.borrow_mut().push(message.into());
+    }
+}
+
+/// A picture with forms of all sizes, another one for each seed.
+pub fn picture(width: usize, height: usize, seed: usize) -> Picture {
+    let samples = (0..3 * width * height).map(|index| (index * seed % 101) as f32 / 100.0);
+    Picture::new(width, height, samples.collect()).unwrap()
+}
+
+/// The default settings, with these values.
+pub fn settings(set: &[(&str, &str)]) -> StyleTransfer {
     let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
-    for (id, value) in [("smoothness", "0"), ("style_strength", "0")] {
+    for (id, value) in set {
         settings.set_text(id, value).unwrap();
     }
+    settings.resolve().unwrap()
+}
+
+#[test]
+fn an_optimiser_that_ends_early_ends_with_all_done() {
+    let settings = settings(&[("smoothness", "0"), ("style_strength", "0")]);
     // Where the content is all that matters, it leaves nothing to be done.
-    let samples = (0..3 * 32 * 32).map(|index| (index * 37 % 101) as f32 / 100.0);
-    let content = Picture::new(32, 32, samples.collect()).unwrap();
+    let content = picture(32, 32, 37);
     // The share of the work done, the step and the steps planned of each report.
     let course = RefCell::new(Vec::new());
     let listener = |report: &Report| {
@@ -24,7 +72,7 @@ fn an_optimiser_that_ends_early_ends_with_all_done() {
         Flow::Continue
     };
     let styles = [(content.clone(), 1.0)];
-    let rendered = render(content, &styles, &settings.resolve().unwrap(), &listener).unwrap();
+    let rendered = render(content, &styles, &settings, &listener).unwrap();
     assert!(matches!(rendered, Rendered::Picture(_, Outcome::Finished)));
 
     let course = course.into_inner();
@@ -36,14 +84,8 @@ fn an_optimiser_that_ends_early_ends_with_all_done() {
 
 #[test]
 fn a_host_may_render_in_a_pool_of_its_own() {
-    let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
-    settings.set_text("quality", "0.05").unwrap();
-    let settings = settings.resolve().unwrap();
-    let picture = |seed: usize| {
-        let samples = (0..3 * 32 * 32).map(|index| (index * seed % 101) as f32 / 100.0);
-        Picture::new(32, 32, samples.collect()).unwrap()
-    };
-    let (content, styles) = (picture(37), [(picture(53), 1.0)]);
+    let settings = settings(&[("quality", "0.05")]);
+    let (content, styles) = (picture(32, 32, 37), [(picture(32, 32, 53), 1.0)]);
     let paint = || render(content.clone(), &styles, &settings, &|_: &Report| Flow::Continue).unwrap();
     let size = content.size();
     let foresee = || estimate(size, &[size], &settings).unwrap();
@@ -62,11 +104,9 @@ fn a_host_may_render_in_a_pool_of_its_own() {
 
 #[test]
 fn stopped_before_the_first_step_it_is_the_canvas() {
-    let settings = Settings::new(manifest().filter("style-transfer").unwrap());
-    let settings = settings.resolve().unwrap();
+    let settings = settings(&[]);
     // Of two levels, so that a coarser picture would be seen.
-    let samples = (0..3 * 192 * 40).map(|index| (index * 37 % 101) as f32 / 100.0);
-    let content = Picture::new(192, 40, samples.collect()).unwrap();
+    let content = picture(192, 40, 37);
     let styles = [(content.clone(), 1.0)];
     for looks in 1..=2 {
         let left = RefCell::new(looks);

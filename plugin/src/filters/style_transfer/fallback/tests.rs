@@ -1,17 +1,19 @@
 //! Renders on a card that is not one: the processor's backend, which fails when it is told to.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::super::tests::{Listener, Reported, picture, settings};
 use super::*;
 use crate::canvas::Picture;
 use crate::compute::cpu::CpuBackend;
 use crate::compute::false_card::{FalseCard, PLENTY};
-use crate::control::{Control, Outcome, Report};
+use crate::control::Outcome;
 use crate::filters::Rendered;
 use crate::network::Network;
-use crate::settings::{Settings, StyleTransfer, manifest};
+
+/// A few steps, the same on any machine.
+const METHOD: [(&str, &str); 2] = [("quality", "0.1"), ("threads", "2")];
 
 /// A card that fails at the calls that are told by their number, from 1, and name, and leaves less memory than there was.
 fn failing_card(
@@ -39,55 +41,8 @@ fn at(number: usize) -> impl Fn(usize, &str) -> bool + Send {
     move |call, _| call == number
 }
 
-/// Level, step, share of the work done, and loss.
-type Reported = (usize, usize, f64, Option<f64>);
-
-/// What a render said.
-#[derive(Default)]
-struct Listener {
-    reports: RefCell<Vec<Reported>>,
-    warnings: RefCell<Vec<String>>,
-    information: RefCell<Vec<String>>,
-    /// How many reports there were before the first warning.
-    before: RefCell<Option<usize>>,
-}
-
-impl Control for Listener {
-    fn report(&self, report: &Report) -> Flow {
-        let reported = (report.level, report.step, report.fraction, report.loss);
-        self.reports.borrow_mut().push(reported);
-        Flow::Continue
-    }
-
-    fn wants_preview(&self) -> bool {
-        false
-    }
-
-    fn log(&self, level: LogLevel, message: &str) {
-        if level != LogLevel::Warning {
-            self.information.borrow_mut().push(message.into());
-            return;
-        }
-        self.before.borrow_mut().get_or_insert(self.reports.borrow().len());
-        self.warnings.borrow_mut().push(message.into());
-    }
-}
-
-fn picture(width: usize, height: usize, seed: usize) -> Picture {
-    let samples = (0..3 * width * height).map(|index| (index * seed % 101) as f32 / 100.0);
-    Picture::new(width, height, samples.collect()).unwrap()
-}
-
 fn processor() -> Result<Box<dyn Backend>> {
     Ok(Box::new(CpuBackend::new(Network::embedded()?, 2)?))
-}
-
-fn settings(set: &[(&str, &str)]) -> StyleTransfer {
-    let mut settings = Settings::new(manifest().filter("style-transfer").unwrap());
-    for (id, value) in [("quality", "0.1"), ("threads", "2")].iter().chain(set) {
-        settings.set_text(id, value).unwrap();
-    }
-    settings.resolve().unwrap()
 }
 
 /// A render of two levels.
@@ -96,7 +51,7 @@ fn render(
     processor: impl FnOnce() -> Result<Box<dyn Backend>>,
     listener: &Listener,
 ) -> Result<Rendered> {
-    let (settings, content, styles) = (settings(&[]), picture(192, 64, 37), [(picture(64, 80, 53), 1.0)]);
+    let (settings, content, styles) = (settings(&METHOD), picture(192, 64, 37), [(picture(64, 80, 53), 1.0)]);
     let render = Render::new(content.size(), &styles, &settings, listener)?;
     let mut course = render.begin(content)?;
     let flow = follow(&render, &mut course, backend, processor)?;
@@ -165,6 +120,7 @@ fn a_failure_loses_nothing_wherever_it_comes() {
 fn where_memory_is_short_tiles_are_smaller() {
     // Layers that see little around a pixel, so that even a small picture can be cut.
     let settings = settings(&[
+        ("threads", "2"),
         ("pyramid", "false"),
         ("quality", "0.03"),
         ("style_layers", "conv1_2:1"),
