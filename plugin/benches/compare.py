@@ -39,11 +39,16 @@ def repetitions(size):
     return 5 if size <= 512 else 2
 
 
+def built(command, target):
+    """The files that a command of Cargo's makes of a target, the latest last."""
+    ran = subprocess.run(command + ["--message-format=json-render-diagnostics"], check=True, stdout=subprocess.PIPE, text=True)
+    artifacts = [json.loads(line) for line in ran.stdout.splitlines()]
+    return [file for a in artifacts if a.get("target", {}).get("name") == target for file in a.get("filenames", [])]
+
+
 def bench():
     """Builds our bench; its file."""
-    built = subprocess.run(BENCH + ["--no-run", "--message-format=json"], check=True, capture_output=True, text=True)
-    artifacts = (json.loads(line) for line in built.stdout.splitlines())
-    return [a["executable"] for a in artifacts if a.get("executable") and a["target"]["name"] == "step"][-1]
+    return built(BENCH + ["--no-run"], "step")[-1]
 
 
 def ours(program, size):

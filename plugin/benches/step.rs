@@ -1,6 +1,6 @@
 //! Seconds of one evaluation of the article's objective, forward and backward to the pixels, by picture size:
-//! `cargo bench -p pentimento-plugin --bench step [-- SIZE... [--repetitions=N]
-//! [--device=NAME]]`.
+//! `cargo bench -p pentimento-plugin --bench step [-- SIZE...] [--repetitions=N]
+//! [--device=NAME]`.
 //!
 //! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named. Each line
 //! gives the median and the least of the repetitions (7), the peak memory of the process so far, and what a card's memory

@@ -2,7 +2,8 @@
 //! [-- COUNT] [ID=VALUE...]` (2000 renders where no count is given, some ten minutes).
 //!
 //! Sizes, settings and endings vary; memory is under a ceiling. A line for each twentieth of the renders says what the
-//! process holds (Linux alone tells). It fails when that grows after the first fifth, or when a peak breaks the ceiling.
+//! process holds (Linux alone tells). It fails when that grows after the first fifth, or when a peak breaks the ceiling,
+//! unless `memory_limit=0` takes it away (what a driver maps is not ours).
 
 use std::env;
 use std::time::Instant;
@@ -87,8 +88,9 @@ fn main() {
             );
         }
     }
+    let has_ceiling = !others.contains(&("memory_limit", "0"));
     assert!(
-        memory("VmHWM:").expect("Linux tells") <= CEILING * 1e9,
+        !has_ceiling || memory("VmHWM:").expect("Linux tells") <= CEILING * 1e9,
         "the ceiling was broken"
     );
 }
