@@ -1,9 +1,23 @@
 //! The curvature that limited-memory BFGS remembers: the last few steps and what they did to the gradient.
 //!
 //! Nocedal's two-loop recursion (1980) turns those pairs and an initial metric into the product of an approximate
-//! inverse Hessian with a vector, without ever forming a matrix. Under bounds it is taken on the free pixels only: the
-//! pairs are seen through a mask of ones and zeros, which gives the approximation that plain L-BFGS would have made had
-//! the held pixels been constants of the problem (compare Kim, Sra and Dhillon 2010).
+//! inverse Hessian with a vector, without ever forming a matrix. Going through the pairs one after the other, it would
+//! read the vector anew for each, and memory is what takes the time. But all that a turn of its loops wants to know of
+//! the turns before are the products `s_i . y_j` of the pairs with each other, which do not change while the pairs are
+//! held (Byrd, Nocedal and Schnabel 1994, section 2). With those at hand, each loop is a pass over all pairs for their products with the
+//! vector, a few sums over numbers, and a pass that adds the pairs up:
+//!
+//! ```text
+//!   a_i     = (s_i . q - sum_{j > i} (s_i . y_j) a_j) / (s_i . y_i)     newest first;   q - sum a_i y_i
+//!   r       = the metric's image of that
+//!   b_i     = (y_i . r + sum_{j < i} (s_j . y_i) (a_j - b_j)) / (s_i . y_i)     oldest first
+//!   result  = r + sum (a_i - b_i) s_i
+//! ```
+//!
+//! Under bounds, the gradient's part on the held pixels goes before and that of the result after. The pairs are taken
+//! as they were seen: to see them through the mask of the free pixels, too, as if the held ones were constants of the
+//! problem (compare Kim, Sra and Dhillon 2010), spares one evaluation of a hundred, and its products would have to be
+//! taken anew at each step.
 
 use std::collections::VecDeque;
 
@@ -53,15 +67,16 @@ pub struct Point {
 struct Pair {
     s: Tensor,
     y: Tensor,
-    /// What `s . y` must exceed, on all pixels and on those that are free later.
-    bound: f64,
+    /// The products of `y` with the steps of the older pairs, oldest first, and with its own.
+    products: VecDeque<f64>,
 }
 
 impl Pair {
-    /// How far along the pair a vector goes, in steps: `along` is its product with one of the two, and `curvature` that of
-    /// both on the free pixels. 0 where the pair, sound on all pixels, says nothing, or nonsense, about the free ones.
-    fn share(&self, along: f64, curvature: f64) -> f64 {
-        if curvature > self.bound { along / curvature } else { 0.0 }
+    /// What the metric is multiplied by where this is the newest pair.
+    fn scale(&self, metric: &dyn Metric) -> Result<f64> {
+        let y = self.y.to_dtype(DType::F32)?;
+        let curvature = self.products.back().copied().unwrap_or(0.0);
+        Ok(STRETCH * curvature / vector::dot(&self.y, &metric.apply(y)?)?)
     }
 }
 
@@ -105,77 +120,81 @@ impl History {
 
     /// Forgets the oldest pairs but for so many.
     pub fn shorten(&mut self, pairs: usize) {
-        self.pairs.drain(..self.pairs.len().saturating_sub(pairs));
+        let oldest = self.pairs.len().saturating_sub(pairs);
+        self.pairs.drain(..oldest);
+        for pair in &mut self.pairs {
+            pair.products.drain(..oldest);
+        }
     }
 
     /// Keeps the pair between two points if the curvature along it is positive, in place of the oldest when there are too
     /// many. Returns whether it was kept. What is forgotten goes before the pair is made, and each vector of `from` as
     /// soon as it was seen.
     pub fn learn(&mut self, from: Point, to: &Point, change: &Change) -> Result<bool> {
-        let bound = bound(change.step, change.gradient);
-        let keeps = says_something(change.curvature, bound);
+        let keeps = says_something(change.step, change.gradient, change.curvature);
         if keeps && self.capacity > 0 {
             self.shorten(self.capacity - 1);
             let s = vector::halved_difference(&to.x, &from.x)?;
             drop(from.x);
             let y = vector::halved_difference(&to.gradient, &from.gradient)?;
-            self.pairs.push_back(Pair { s, y, bound });
+            self.add(s, y)?;
         }
         Ok(keeps)
     }
 
     /// As [`Self::learn`], of a pair that was made and [halved](vector::halved).
     pub fn push(&mut self, s: Tensor, y: Tensor) -> Result<bool> {
-        let bound = bound(vector::dot(&s, &s)?, vector::dot(&y, &y)?);
-        let keeps = says_something(vector::dot(&s, &y)?, bound);
+        let keeps = says_something(vector::dot(&s, &s)?, vector::dot(&y, &y)?, vector::dot(&s, &y)?);
         if keeps && self.capacity > 0 {
             self.shorten(self.capacity - 1);
-            self.pairs.push_back(Pair { s, y, bound });
+            self.add(s, y)?;
         }
         Ok(keeps)
     }
 
+    fn add(&mut self, s: Tensor, y: Tensor) -> Result<()> {
+        let steps: Vec<&Tensor> = self.steps().chain([&s]).collect();
+        let products = vector::dots(&steps, &y)?.into();
+        self.pairs.push_back(Pair { s, y, products });
+        Ok(())
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Tensor> {
+        self.pairs.iter().map(|pair| &pair.s)
+    }
+
+    fn changes(&self) -> impl Iterator<Item = &Tensor> {
+        self.pairs.iter().map(|pair| &pair.y)
+    }
+
     /// `H` times the part of a gradient on the pixels where `free` is 1, and the inner product of both; the result is 0
-    /// on the others. `None` when no pair has positive curvature there, so that the scale of the metric is unknown.
+    /// on the others. `None` while there are no pairs, so that the scale of the metric is unknown.
     pub fn apply(&self, gradient: &Tensor, free: &Tensor, metric: &dyn Metric) -> Result<Option<(Tensor, f64)>> {
-        let (Some(oldest), Some(newest)) = (self.pairs.front(), self.pairs.back()) else {
+        let Some(newest) = self.pairs.back() else {
             return Ok(None);
         };
         // Before there are other vectors.
-        let Some(scale) = self.scale(free, metric)? else {
-            return Ok(None);
-        };
-        // What a turn of the loops wants of a pair is taken while the vector passes by in the turn before.
-        let (mut q, mut beside) = vector::masked_beside(free, gradient, [&newest.s, &newest.y])?;
-        let mut shares = Vec::with_capacity(self.pairs.len());
-        for (k, pair) in self.pairs.iter().enumerate().rev() {
-            let [along, curvature] = beside;
-            let alpha = pair.share(along, curvature);
-            shares.push((alpha, curvature));
-            // Nobody asks for what is beside the oldest.
-            let older = &self.pairs[k.saturating_sub(1)];
-            (q, beside) = vector::add_masked_beside(q, -alpha, free, &pair.y, [&older.s, &older.y])?;
-        }
-        let image = vector::admit("metric's image", &metric.apply(q)?, gradient)?;
-        let (mut r, mut along) = vector::scale_masked_then_dot(image, scale, free, &oldest.y)?;
-        for (k, (pair, (alpha, curvature))) in self.pairs.iter().zip(shares.into_iter().rev()).enumerate() {
-            let beta = pair.share(along, curvature);
-            let next = self.pairs.get(k + 1).map_or(gradient, |newer| &newer.y);
-            (r, along) = vector::add_masked_then_dot(r, alpha - beta, free, &pair.s, next)?;
-        }
-        Ok(Some((r, along)))
-    }
-
-    /// What the metric is multiplied by, from the newest pair that has positive curvature on the free pixels.
-    fn scale(&self, free: &Tensor, metric: &dyn Metric) -> Result<Option<f64>> {
-        for Pair { s, y, bound } in self.pairs.iter().rev() {
-            let curvature = vector::weighted_dot(free, s, y)?;
-            if curvature > *bound {
-                let image = metric.apply(vector::product(free, y)?)?;
-                return Ok(Some(STRETCH * curvature / vector::weighted_dot(free, y, &image)?));
+        let scale = newest.scale(metric)?;
+        let (steps, changes): (Vec<&Tensor>, Vec<&Tensor>) = (self.steps().collect(), self.changes().collect());
+        let q = vector::product(free, gradient)?;
+        let mut shares = vector::dots(&steps, &q)?;
+        for (k, Pair { products, .. }) in self.pairs.iter().enumerate().rev() {
+            shares[k] /= products[k];
+            for older in 0..k {
+                shares[older] -= shares[k] * products[older];
             }
         }
-        Ok(None)
+        let back: Vec<f64> = shares.iter().map(|share| -share).collect();
+        let q = vector::add_combination(q, &back, &changes)?;
+        let image = vector::admit("metric's image", &metric.apply(q)?, gradient)?;
+        let r = vector::scale(scale, image)?;
+        let along = vector::dots(&changes, &r)?;
+        for (k, Pair { products, .. }) in self.pairs.iter().enumerate() {
+            let before: f64 = (0..k).map(|older| products[older] * shares[older]).sum();
+            shares[k] -= (along[k] + before) / products[k];
+        }
+        let r = vector::add_combination(r, &shares, &steps)?;
+        Ok(Some(vector::scale_masked_then_dot(r, 1.0, free, gradient)?))
     }
 
     /// The history seen on another grid, of another capacity. `resample` maps a picture to the new grid; gradients
@@ -196,12 +215,7 @@ impl History {
     }
 }
 
-/// What the curvature `s . y` must exceed, from the squares of both lengths.
-fn bound(s: f64, y: f64) -> f64 {
-    CURVATURE * s.sqrt() * y.sqrt()
-}
-
-/// Whether a curvature does; written so that a NaN does not.
-fn says_something(curvature: f64, bound: f64) -> bool {
-    curvature > bound && curvature.is_finite()
+/// Whether the curvature `s . y` of a pair does, from the squares of both lengths; written so that a NaN does not.
+fn says_something(s: f64, y: f64, curvature: f64) -> bool {
+    curvature > CURVATURE * s.sqrt() * y.sqrt() && curvature.is_finite()
 }

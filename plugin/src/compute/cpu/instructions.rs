@@ -35,7 +35,7 @@ pub trait Instructions: 'static {
 
     /// Asks for what will be needed soon, where the set has an instruction for it, and does not wait for it.
     #[inline(always)]
-    fn fetch(_: &Lanes) {}
+    fn fetch<T>(_: &T) {}
 
     /// Computes as many rows of a matrix product as `product` has, 1 to `Self::ROWS`, and fetches `next` meanwhile; see
     /// [`register_tile`].
@@ -121,9 +121,9 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn fetch(lanes: &Lanes) {
+        fn fetch<T>(soon: &T) {
             // SAFETY: the reference is valid, and nothing but the caches changes.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(lanes).cast()) }
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon).cast()) }
         }
 
         #[inline(always)]
@@ -181,9 +181,9 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn fetch(lanes: &Lanes) {
+        fn fetch<T>(soon: &T) {
             // SAFETY: the reference is valid, and nothing but the caches changes.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(lanes).cast()) }
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon).cast()) }
         }
 
         #[inline(always)]

@@ -11,6 +11,8 @@ use crate::compute::cpu::instructions::{Instructions, Kernel};
 
 /// Elements that are widened at a time: 2 kB of each vector, so that all of them stay in the nearest cache.
 const RUN: usize = 512;
+/// Bytes of a line of the caches.
+const LINE: usize = 64;
 /// Running sums within a block, independent of each other so that they vectorise.
 const LANES: usize = 16;
 
@@ -29,6 +31,21 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// Asks for elements that will be needed soon.
+    #[inline(always)]
+    fn fetch<I: Instructions>(self, range: Range<usize>) {
+        match self {
+            Self::Single(elements) => elements[range]
+                .iter()
+                .step_by(LINE / size_of::<f32>())
+                .for_each(I::fetch),
+            Self::Half(elements) => elements[range]
+                .iter()
+                .step_by(LINE / size_of::<bf16>())
+                .for_each(I::fetch),
+        }
+    }
+
     /// A run of elements; halves are widened in memory that is lent for it.
     #[inline(always)]
     fn run<'b>(self, range: Range<usize>, widened: &'b mut [f32; RUN]) -> &'b [f32]
@@ -40,7 +57,7 @@ impl<'a> Elements<'a> {
             Self::Half(elements) => {
                 let halves = &elements[range];
                 for (wide, half) in widened.iter_mut().zip(halves) {
-                    *wide = f32::from_bits(u32::from(half.to_bits()) << 16);
+                    *wide = half.single();
                 }
                 &widened[..halves.len()]
             }
@@ -97,6 +114,120 @@ where
     }
 }
 
+/// The inner products of a block of a vector with those of others.
+pub(super) struct Dots<'a> {
+    pub(super) start: usize,
+    pub(super) length: usize,
+    pub(super) vector: Elements<'a>,
+    pub(super) others: &'a [Elements<'a>],
+    pub(super) dots: &'a mut [f64],
+}
+
+impl Kernel for Dots<'_> {
+    #[inline(always)]
+    fn run<I: Instructions>(self) {
+        let block = self.start..self.start + self.length;
+        for (index, (&other, dot)) in self.others.iter().zip(self.dots).enumerate() {
+            let mut sums = [0.0; LANES];
+            for run in runs(&block) {
+                fetch_next::<I>(self.others, index, &run);
+                match (self.vector, other) {
+                    (Elements::Single(a), Elements::Single(b)) => add_products(&mut sums, &a[run.clone()], &b[run]),
+                    (Elements::Single(a), Elements::Half(b)) => add_products(&mut sums, &a[run.clone()], &b[run]),
+                    (Elements::Half(a), Elements::Single(b)) => add_products(&mut sums, &a[run.clone()], &b[run]),
+                    (Elements::Half(a), Elements::Half(b)) => add_products(&mut sums, &a[run.clone()], &b[run]),
+                }
+            }
+            *dot = sums.iter().sum();
+        }
+    }
+}
+
+/// A block's change by multiples of others.
+pub(super) struct Combination<'a> {
+    pub(super) values: &'a mut [f32],
+    pub(super) start: usize,
+    pub(super) factors: &'a [f32],
+    pub(super) others: &'a [Elements<'a>],
+}
+
+impl Kernel for Combination<'_> {
+    #[inline(always)]
+    fn run<I: Instructions>(self) {
+        let block = self.start..self.start + self.values.len();
+        for (index, (&other, &factor)) in self.others.iter().zip(self.factors).enumerate() {
+            for (run, values) in runs(&block).zip(self.values.chunks_mut(RUN)) {
+                fetch_next::<I>(self.others, index, &run);
+                match other {
+                    Elements::Single(other) => add_multiple(values, factor, &other[run]),
+                    Elements::Half(other) => add_multiple(values, factor, &other[run]),
+                }
+            }
+        }
+    }
+}
+
+/// A block's runs.
+#[inline(always)]
+fn runs(block: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = block.end;
+    block.clone().step_by(RUN).map(move |start| start..end.min(start + RUN))
+}
+
+/// Asks for the next vector's elements at the same place: none of them runs on for so long that the processor would
+/// foresee what comes.
+#[inline(always)]
+fn fetch_next<I: Instructions>(vectors: &[Elements], index: usize, run: &Range<usize>) {
+    if let Some(next) = vectors.get(index + 1) {
+        next.fetch::<I>(run.clone());
+    }
+}
+
+/// An element, wide or in halves.
+trait Element: Copy {
+    fn single(self) -> f32;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn single(self) -> f32 {
+        self
+    }
+}
+
+impl Element for bf16 {
+    /// Without the crate's care for what is not a number, which would keep loops from being vectorised.
+    #[inline(always)]
+    fn single(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+}
+
+/// Adds the products of the elements of slices of the same length to running sums.
+#[inline(always)]
+fn add_products<A: Element, B: Element>(sums: &mut [f64; LANES], a: &[A], b: &[B]) {
+    // Of their own, so that they stay in registers.
+    let mut running = *sums;
+    let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in whole_a.iter().zip(whole_b) {
+        for lane in 0..LANES {
+            running[lane] += super::product_of(a[lane].single(), b[lane].single());
+        }
+    }
+    for ((sum, a), b) in running.iter_mut().zip(rest_a).zip(rest_b) {
+        *sum += super::product_of(a.single(), b.single());
+    }
+    *sums = running;
+}
+
+/// Adds a multiple of a slice of the same length.
+#[inline(always)]
+fn add_multiple<E: Element>(values: &mut [f32], factor: f32, other: &[E]) {
+    for (value, other) in values.iter_mut().zip(other) {
+        *value += factor * other.single();
+    }
+}
+
 /// A block's halves.
 pub(super) struct ToHalves<'a, const N: usize, F> {
     pub(super) halves: &'a mut [bf16],
@@ -141,19 +272,11 @@ fn walk<const N: usize>(
 
 /// Sets each value to `f` of what it was and of the elements of slices of the same length.
 #[inline(always)]
-fn fill<const N: usize>(values: &mut [f32], mut slices: [&[f32]; N], f: &impl Fn(f32, [f32; N]) -> f32) {
-    let (whole, rest) = values.as_chunks_mut::<LANES>();
-    for values in whole {
-        let Some(lanes) = cut(&mut slices) else { return };
-        // All are read before any is written, so that it does not matter whether they overlap.
-        let mut changed = [0f32; LANES];
-        for lane in 0..LANES {
-            changed[lane] = f(values[lane], lanes.map(|slice| slice[lane]));
-        }
-        *values = changed;
-    }
-    for (i, value) in rest.iter_mut().enumerate() {
-        *value = f(*value, slices.map(|slice| slice[i]));
+fn fill<const N: usize>(values: &mut [f32], slices: [&[f32]; N], f: &impl Fn(f32, [f32; N]) -> f32) {
+    // Cut to one length, so that the loop needs no bounds checks and vectorises.
+    let slices = slices.map(|slice| &slice[..values.len()]);
+    for i in 0..values.len() {
+        values[i] = f(values[i], slices.map(|slice| slice[i]));
     }
 }
 
@@ -170,16 +293,10 @@ fn add<const N: usize, const K: usize>(
     let mut running = *sums;
     for values in whole {
         let Some(lanes) = cut(&mut slices) else { break };
-        let mut found = [[0f64; LANES]; K];
         for lane in 0..LANES {
             let terms = terms(values[lane], lanes.map(|slice| slice[lane]));
             for k in 0..K {
-                found[k][lane] = terms[k];
-            }
-        }
-        for k in 0..K {
-            for lane in 0..LANES {
-                running[k][lane] += found[k][lane];
+                running[k][lane] += terms[k];
             }
         }
     }

@@ -24,18 +24,8 @@ pub(super) fn weighted_dot(weight: &Tensor, a: &Tensor, b: &Tensor) -> Result<f6
     sum(&product(&product(a, b)?, weight)?)
 }
 
-/// A vector with its inner product with `s`, and `sum w_i s_i y_i`.
-pub(super) fn beside(vector: Tensor, weight: &Tensor, [s, y]: [&Tensor; 2]) -> Result<(Tensor, [f64; 2])> {
-    let products = [dot(&vector, s)?, weighted_dot(weight, s, y)?];
-    Ok((vector, products))
-}
-
 pub(super) fn add_scaled(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> {
-    Ok((a + (b * factor)?)?)
-}
-
-pub(super) fn add_weighted(a: &Tensor, factor: f64, weight: &Tensor, b: &Tensor) -> Result<Tensor> {
-    add_scaled(a, factor, &product(weight, b)?)
+    Ok((a + (single(b)? * factor)?)?)
 }
 
 pub(super) fn project(x: &Tensor) -> Result<Tensor> {

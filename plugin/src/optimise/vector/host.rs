@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, Device, Storage, Tensor};
 use half::bf16;
 use rayon::prelude::*;
 
-use super::blocks::{Change, Elements, Sums, ToHalves};
+use super::blocks::{Change, Combination, Dots, Elements, Sums, ToHalves};
 use crate::compute::cpu::instructions::InstructionSet;
 use crate::{Error, Result, samples};
 
@@ -18,8 +18,13 @@ pub(super) const BLOCK: usize = 8192;
 
 /// Lends the elements of tensors in main memory; `None` when they live elsewhere.
 fn on_cpu<const N: usize, T>(tensors: [&Tensor; N], read: impl FnOnce([Elements; N]) -> T) -> Result<Option<T>> {
-    let stored = tensors.map(Tensor::storage_and_layout);
-    let mut vectors = [Elements::Single(&[]); N];
+    lend(&tensors, |vectors| read(std::array::from_fn(|index| vectors[index])))
+}
+
+/// As [`on_cpu`], any number of tensors.
+fn lend<T>(tensors: &[&Tensor], read: impl FnOnce(&[Elements]) -> T) -> Result<Option<T>> {
+    let stored: Vec<_> = tensors.iter().map(|tensor| tensor.storage_and_layout()).collect();
+    let mut vectors = vec![Elements::Single(&[]); tensors.len()];
     for (vector, (storage, layout)) in vectors.iter_mut().zip(&stored) {
         let Storage::Cpu(cpu) = &**storage else {
             return Ok(None);
@@ -32,11 +37,10 @@ fn on_cpu<const N: usize, T>(tensors: [&Tensor; N], read: impl FnOnce([Elements;
             elements => Elements::Single(&elements.as_slice::<f32>()?[from..to]),
         };
     }
-    let lengths = tensors.map(Tensor::elem_count);
-    if lengths.windows(2).any(|pair| pair[0] != pair[1]) {
+    if vectors.windows(2).any(|pair| pair[0].len() != pair[1].len()) {
         return Err(Error::Internal("an optimiser's vectors differ in length".into()));
     }
-    Ok(Some(read(vectors)))
+    Ok(Some(read(&vectors)))
 }
 
 /// The sums of `terms` of the tensors' elements; `None` when the tensors live elsewhere.
@@ -63,6 +67,64 @@ pub(super) fn sum<const N: usize, const K: usize>(
             .collect();
         total(&sums)
     })
+}
+
+/// The inner products of a vector with each of others; `None` when they live elsewhere. A block of the vector stays in a
+/// cache while those of the others pass by.
+pub(super) fn dots(others: &[&Tensor], a: &Tensor) -> Result<Option<Vec<f64>>> {
+    let tensors: Vec<&Tensor> = others.iter().copied().chain([a]).collect();
+    lend(&tensors, |vectors| {
+        let Some((&a, others)) = vectors.split_last() else {
+            return Vec::new();
+        };
+        let set = InstructionSet::detect();
+        let starts = (0..a.len().div_ceil(BLOCK)).into_par_iter().map(|block| block * BLOCK);
+        let sums: Vec<Vec<f64>> = starts
+            .map(|start| {
+                let mut dots = vec![0.0; others.len()];
+                set.run(Dots {
+                    start,
+                    length: BLOCK.min(a.len() - start),
+                    vector: a,
+                    others,
+                    dots: &mut dots,
+                });
+                dots
+            })
+            .collect();
+        let total = |other: usize| sums.iter().map(|block| block[other]).sum();
+        (0..others.len()).map(total).collect()
+    })
+}
+
+/// Adds others' multiples to a tensor in main memory, block by block as in [`dots`].
+///
+/// # Errors
+/// When the others live elsewhere or differ in length.
+pub(super) fn add_combination(target: Tensor, factors: &[f64], others: &[&Tensor]) -> Result<Tensor> {
+    let length = target.elem_count();
+    if others.iter().any(|tensor| tensor.elem_count() != length) || factors.len() != others.len() {
+        return Err(Error::Internal("an optimiser's vectors differ in length".into()));
+    }
+    let factors: Vec<f32> = factors.iter().map(|&factor| factor as f32).collect();
+    let changed = lend(others, |vectors| {
+        let set = InstructionSet::detect();
+        let add = |values: &mut [f32]| {
+            let blocks = values.par_chunks_mut(BLOCK).enumerate();
+            blocks.for_each(|(block, values)| {
+                set.run(Combination {
+                    values,
+                    start: block * BLOCK,
+                    factors: &factors,
+                    others: vectors,
+                });
+            });
+        };
+        samples::change(target, add)
+    })?;
+    let (changed, ()) =
+        changed.ok_or_else(|| Error::Internal("an optimiser's vectors live on different devices".into()))??;
+    Ok(changed)
 }
 
 /// A new tensor in main memory, `f` of the tensors' elements one by one, and the sums of `terms` of what that is and of

@@ -9,8 +9,8 @@
 //! All tensors of a call are contiguous, of one shape and on one device: [`admit`] sees to it where they come in. They are
 //! f32, but for those that only products are taken of, which may have been [`halved`]. Pictures are large, and memory is
 //! what such loops wait for: what comes by value is changed in its own memory, which nobody else may hold, differences
-//! are not made where a product with them is all that is wanted, and products that are wanted next are taken while a
-//! vector passes by.
+//! are not made where a product with them is all that is wanted, and a vector that is wanted with many others is read
+//! once.
 
 mod blocks;
 mod device;
@@ -165,50 +165,23 @@ pub fn add_scaled(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// `w_i a_i`; with the inner product of that with `s`, and `sum w_i s_i y_i`.
-pub fn masked_beside(weight: &Tensor, a: &Tensor, [s, y]: [&Tensor; 2]) -> Result<(Tensor, [f64; 2])> {
-    let terms = |masked: f32, [w, _, s, y]: [f32; 4]| [product_of(masked, s), f64::from(w) * product_of(s, y)];
-    match host::map([weight, a, s, y], |[w, a, _, _]| w * a, terms)? {
-        Some(masked) => Ok(masked),
-        None => device::beside(device::product(weight, a)?, weight, [s, y]),
+/// The inner products of a vector with each of others.
+pub fn dots(others: &[&Tensor], a: &Tensor) -> Result<Vec<f64>> {
+    match host::dots(others, a)? {
+        Some(dots) => Ok(dots),
+        None => others.iter().map(|other| device::dot(other, a)).collect(),
     }
 }
 
-/// `a + factor w_i b_i` in the memory of `a`; with the inner product of that with `s`, and `sum w_i s_i y_i`.
-pub fn add_masked_beside(
-    a: Tensor,
-    factor: f64,
-    weight: &Tensor,
-    b: &Tensor,
-    [s, y]: [&Tensor; 2],
-) -> Result<(Tensor, [f64; 2])> {
+/// `a + sum factors_k others_k` in the memory of `a`.
+pub fn add_combination(a: Tensor, factors: &[f64], others: &[&Tensor]) -> Result<Tensor> {
     if a.device().is_cpu() {
-        let f = factor as f32;
-        return host::update(
-            a,
-            [weight, b, s, y],
-            |a, [w, b, _, _]| a + f * (w * b),
-            |moved, [w, _, s, y]| [product_of(moved, s), f64::from(w) * product_of(s, y)],
-        );
+        return host::add_combination(a, factors, others);
     }
-    device::beside(device::add_weighted(&a, factor, weight, b)?, weight, [s, y])
-}
-
-/// `a + factor w_i b_i` in the memory of `a`, and the inner product of that with `c`.
-pub fn add_masked_then_dot(a: Tensor, factor: f64, weight: &Tensor, b: &Tensor, c: &Tensor) -> Result<(Tensor, f64)> {
-    if a.device().is_cpu() {
-        let f = factor as f32;
-        let (moved, [along]) = host::update(
-            a,
-            [weight, b, c],
-            |a, [w, b, _]| a + f * (w * b),
-            |moved, [_, _, c]| [product_of(moved, c)],
-        )?;
-        return Ok((moved, along));
-    }
-    let moved = device::add_weighted(&a, factor, weight, b)?;
-    let along = device::dot(&moved, c)?;
-    Ok((moved, along))
+    let terms = factors.iter().zip(others);
+    terms
+        .into_iter()
+        .try_fold(a, |a, (&factor, other)| device::add_scaled(&a, factor, other))
 }
 
 /// `factor w_i a_i` in the memory of `a`, and the inner product of that with `c`.

@@ -54,12 +54,9 @@ fn linear_combinations_are_what_they_say() {
     let [a, b, w] = [vector(&[1.0, 2.0]), vector(&[3.0, -4.0]), vector(&[0.0, 1.0])];
     let read = |t: Result<Tensor>| t.unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(read(add_scaled(&a, 2.0, &b)), [7.0, -6.0]);
-    let (moved, along) = add_masked_then_dot(vector(&[1.0, 2.0]), 2.0, &w, &b, &b).unwrap();
-    assert_eq!((read(Ok(moved)), along), (vec![1.0, -6.0], 27.0));
-    let (moved, beside) = add_masked_beside(vector(&[1.0, 2.0]), 2.0, &w, &b, [&b, &a]).unwrap();
-    assert_eq!((read(Ok(moved)), beside), (vec![1.0, -6.0], [27.0, -8.0]));
-    let (masked, beside) = masked_beside(&w, &a, [&b, &b]).unwrap();
-    assert_eq!((read(Ok(masked)), beside), (vec![0.0, 2.0], [-8.0, 16.0]));
+    assert_eq!(dots(&[&a, &b, &w], &b).unwrap(), [-5.0, 25.0, -4.0]);
+    let combined = add_combination(vector(&[1.0, 2.0]), &[2.0, -1.0], &[&b, &w]);
+    assert_eq!(read(combined), [7.0, -7.0]);
     let (scaled, along) = scale_masked_then_dot(vector(&[3.0, -4.0]), -0.5, &w, &b).unwrap();
     assert_eq!((read(Ok(scaled)), along), (vec![0.0, 2.0], -8.0));
     // From (0, 1) to (1, 2), where the gradient goes from (1, -2) to (3, -4).
@@ -101,20 +98,12 @@ fn host_and_device_agree() {
         weighted_dot(&a, &b, &c).unwrap(),
         device::weighted_dot(&a, &b, &c).unwrap(),
     );
-    let (moved, along) = add_masked_then_dot(a.copy().unwrap(), 0.3, &b, &c, &x).unwrap();
-    let on_device = device::add_weighted(&a, 0.3, &b, &c).unwrap();
-    close(along, device::dot(&on_device, &x).unwrap());
-    same(moved, Ok(on_device));
     same(add_scaled(&a, 0.3, &b).unwrap(), device::add_scaled(&a, 0.3, &b));
     same(x.clone(), device::project(&a));
     same(
         free_pixels(&x, &b).unwrap().to_dtype(DType::F32).unwrap(),
         device::free_pixels(&x, &b),
     );
-    let (masked, beside) = masked_beside(&a, &b, [&c, &x]).unwrap();
-    let (on_device, beside_device) = device::beside(device::product(&a, &b).unwrap(), &a, [&c, &x]).unwrap();
-    same(masked, Ok(on_device));
-    beside.into_iter().zip(beside_device).for_each(|(a, b)| close(a, b));
 }
 
 #[test]
@@ -139,11 +128,30 @@ fn halves_are_within_half_a_percent_and_reckoned_with_as_they_are() {
         values(&product(&w, &half_b).unwrap()),
         values(&product(&w, &wide_b).unwrap())
     );
-    let moved = |b: &Tensor, c: &Tensor| {
-        let (moved, along) = add_masked_then_dot(a.copy().unwrap(), 0.3, &w, b, c).unwrap();
-        (values(&moved), along)
+    let combined = |b: &Tensor, c: &Tensor| {
+        let combined = add_combination(a.copy().unwrap(), &[0.3, -0.7], &[b, c]).unwrap();
+        (dots(&[b, c], &combined).unwrap(), values(&combined))
     };
-    assert_eq!(moved(&half_b, &half_a), moved(&wide_b, &wide_a));
+    assert_eq!(combined(&half_b, &half_a), combined(&wide_b, &wide_a));
+}
+
+#[test]
+fn many_vectors_at_once_are_as_one_by_one() {
+    let length = 2 * host::BLOCK + 7;
+    let vectors: Vec<Tensor> = (0..5)
+        .map(|seed| halved(&vector(&random(seed, length, -1.0, 1.0))).unwrap())
+        .collect();
+    let others: Vec<&Tensor> = vectors.iter().collect();
+    let a = vector(&random(9, length, -1.0, 1.0));
+    let one_by_one: Vec<f64> = others.iter().map(|other| dot(other, &a).unwrap()).collect();
+    assert_eq!(dots(&others, &a).unwrap(), one_by_one);
+    let factors = [0.5, -2.0, 0.3, 0.0, 1e-3];
+    let step = |sum: Tensor, (&factor, other): (&f64, &&Tensor)| add_scaled(&sum, factor, other).unwrap();
+    let summed = factors.iter().zip(&others).fold(a.clone(), step);
+    let combined = add_combination(a.copy().unwrap(), &factors, &others).unwrap();
+    assert_eq!(combined.to_vec1::<f32>().unwrap(), summed.to_vec1::<f32>().unwrap());
+    assert!(dots(&others, &a.narrow(0, 1, 5).unwrap()).is_err());
+    assert!(add_combination(a, &factors, &others[1..]).is_err());
 }
 
 #[test]
