@@ -128,6 +128,7 @@ fn seconds_per_evaluation(backend: &mut dyn Backend) -> Result<f64> {
         content_layers: names(&settings.content_layers),
         pooling: settings.pooling,
         regions: None,
+        defers: false,
     };
     let picture = trial::prepare(backend, &plan)?;
     let begun = Instant::now();

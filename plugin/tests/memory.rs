@@ -19,6 +19,7 @@ fn plan(side: usize) -> Plan {
         content_layers: layers(&["conv4_2"]),
         pooling: Pooling::Max,
         regions: None,
+        defers: true,
     }
 }
 

@@ -108,6 +108,7 @@ fn plan(picture: &Tensor, style_layers: Vec<Layer>, content_layers: Vec<Layer>) 
         content_layers,
         pooling: Pooling::Max,
         regions: None,
+        defers: false,
     }
 }
 

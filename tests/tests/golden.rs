@@ -60,6 +60,7 @@ impl Judge {
             content_layers: vec![self.content_layer],
             pooling: Pooling::Max,
             regions: None,
+            defers: false,
         };
         self.backend.prepare(&Tiling::whole(&plan).unwrap()).unwrap();
         self.backend.hold_content(0, picture).unwrap()[0].mean_square

@@ -75,6 +75,7 @@ pub fn tiling(size: usize) -> Result<Tiling> {
         content_layers: names(&article.content_layers),
         pooling: Pooling::Max,
         regions: None,
+        defers: false,
     })
 }
 

@@ -24,6 +24,8 @@ pub struct FalseCard {
     before: Before,
     /// What its gradients are multiplied by.
     pub factor: f64,
+    /// Whether passes may end at the joint.
+    pub defers: bool,
 }
 
 impl FalseCard {
@@ -34,6 +36,7 @@ impl FalseCard {
             free: Arc::new(AtomicU64::new(PLENTY)),
             before: Box::new(before),
             factor: 1.0,
+            defers: false,
         }
     }
 }
@@ -73,5 +76,17 @@ impl Backend for FalseCard {
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
         (self.before)("backward")?;
         Ok((self.network.backward(gradient)? * self.factor)?)
+    }
+    fn can_defer(&self) -> bool {
+        self.defers
+    }
+
+    fn forward_to_joint(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
+        (self.before)("forward_to_joint")?;
+        self.network.forward_to_joint(part, picture)
+    }
+
+    fn deferred_change(&mut self) -> Result<Option<f64>> {
+        self.network.deferred_change()
     }
 }

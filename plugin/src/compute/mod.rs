@@ -110,11 +110,24 @@ pub struct Plan {
     /// Weights per pixel, `[R, H, W]`, 0 or more: moments are taken apart for each of the R regions, with the weights
     /// averaged down to each layer's grid (2 x 2 means, rounding down). `None` is one region of weight 1.
     pub regions: Option<Tensor>,
+    /// Whether passes may end at the [joint](Plan::joint).
+    pub defers: bool,
 }
 
 impl Plan {
     /// The fewest rows and columns: conv5_1 still sees one pixel.
     pub const SMALLEST: usize = 16;
+
+    /// The layer that all but the highest style layer lie at or below, where the plan defers that one and it alone, and no
+    /// pooling comes between.
+    pub fn joint(&self) -> Option<Layer> {
+        let highest = *self.style_layers.last()?;
+        let others = self.style_layers.iter().chain(&self.content_layers);
+        let joint = *others.filter(|layer| **layer != highest).max()?;
+        let is_pooled = Layer::ALL[joint.index() + 1..].first()?.follows_pool();
+        let is_above = highest > joint && !self.content_layers.contains(&highest);
+        (self.defers && is_above && !is_pooled).then_some(joint)
+    }
 
     /// Whether a backend can carry it out.
     ///
@@ -237,6 +250,30 @@ pub trait Backend: Send {
 
     /// The gradient with respect to the picture of the last `forward`, `[1, 3, H, W]`.
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor>;
+
+    /// Whether it can do what a plan's joint is for. Then a `backward` that comes down from the highest layer holds what
+    /// it brings to the joint: the derivative `D` of the loss above, with respect to the features `F` there.
+    fn can_defer(&self) -> bool {
+        false
+    }
+
+    /// As `forward`, no higher than the joint, with the statistics of the layers up to there. In the `backward` after it, what
+    /// was held comes down from above.
+    ///
+    /// # Errors
+    /// Where nothing is held.
+    fn forward_to_joint(&mut self, _part: usize, _picture: &Tensor) -> Result<Statistics> {
+        Err(Error::Internal("this backend defers nothing".into()))
+    }
+
+    /// `D . (F - F0)`, where `F` are the features that the last forward pass of either kind left at the joint, and `F0`
+    /// those that `D` was held at; `None` before. The loss above the joint has changed by about so much since.
+    ///
+    /// # Errors
+    /// Where there was no such pass.
+    fn deferred_change(&mut self) -> Result<Option<f64>> {
+        Ok(None)
+    }
 }
 
 /// Refuses a tensor of another shape, and one that is not f32.

@@ -115,6 +115,7 @@ fn plan(side: usize) -> Result<Plan> {
         content_layers: vec![named(CONTENT)?],
         pooling: Pooling::Max,
         regions: None,
+        defers: false,
     })
 }
 

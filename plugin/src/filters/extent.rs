@@ -13,12 +13,12 @@ use crate::{Error, Result};
 
 /// Pixels of repeated border that the network sees around the picture.
 const MARGIN: usize = 16;
-/// What L-BFGS may remember: more than 50 pairs gain nothing.
-const HISTORY_BYTES: u64 = 128 << 20;
+/// What L-BFGS may remember: more than 100 pairs gain nothing.
+const HISTORY_BYTES: u64 = 256 << 20;
 
 /// The pairs that L-BFGS remembers of a picture of so many samples.
 pub fn history(samples: usize) -> usize {
-    (HISTORY_BYTES / History::bytes(1, samples)).clamp(8, 50) as usize
+    (HISTORY_BYTES / History::bytes(1, samples)).clamp(8, 100) as usize
 }
 
 /// A render's sizes.
@@ -62,7 +62,7 @@ impl Extent<'_> {
     }
 
     /// The network's task for pictures inside a margin.
-    fn plan(&self, margin: &Margin, content_layers: &[(Layer, f64)]) -> Plan {
+    fn plan(&self, margin: &Margin, content_layers: &[(Layer, f64)], defers: bool) -> Plan {
         let (height, width) = margin.padded_size();
         Plan {
             height,
@@ -72,6 +72,7 @@ impl Extent<'_> {
             content_layers: content_layers.iter().map(|&(layer, _)| layer).collect(),
             pooling: self.settings.pooling,
             regions: None,
+            defers,
         }
     }
 
@@ -107,7 +108,7 @@ impl Extent<'_> {
         room: Option<u64>,
     ) -> Result<Means> {
         let size = level.size();
-        let plan = self.content_plan(size);
+        let plan = self.content_plan(backend, size);
         let is_last = size == padded(self.working());
         let task = self.task(backend, &plan, size, is_last);
         let mut longest = self.history(size);
@@ -165,7 +166,7 @@ impl Extent<'_> {
     /// style.
     pub fn least(&self, backend: &dyn Backend, longer: usize) -> Result<u64> {
         let size = padded(fit(self.content, longer));
-        let plan = self.content_plan(size);
+        let plan = self.content_plan(backend, size);
         let history = self.history(size);
         let mut most = Means::least(backend, &self.task(backend, &plan, size, true), history)?;
         let pairs = least_history(history);
@@ -230,12 +231,14 @@ impl Extent<'_> {
         memory::resting(self.settings.optimiser, size, pairs)
     }
 
-    fn content_plan(&self, size: Size) -> Plan {
-        self.plan(&self.margin(size), &self.settings.content_layers)
+    /// A canvas of this size. Adam's steps are those of the article, each through the whole network.
+    fn content_plan(&self, backend: &dyn Backend, size: Size) -> Plan {
+        let defers = backend.can_defer() && self.settings.optimiser == Optimiser::Lbfgs;
+        self.plan(&self.margin(size), &self.settings.content_layers, defers)
     }
 
     fn style_plan(&self, style: Size) -> Plan {
-        self.plan(&self.margin(style), &[])
+        self.plan(&self.margin(style), &[], false)
     }
 
     /// The pairs that L-BFGS remembers of a picture of this size where there is room for them; 0 for other optimisers.

@@ -1,5 +1,6 @@
 //! What a menu item does: content and styles in, a picture out, in one readable page each.
 
+mod deferral;
 mod extent;
 mod means;
 mod memory;

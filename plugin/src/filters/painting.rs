@@ -1,10 +1,12 @@
 //! The loss of a picture as the optimiser sees it: everything between pixels and a number.
 //!
 //! `picture -> network -> statistics -> objective`, and the gradient back the same way; the total variation
-//! of the pixels is added beside it.
+//! of the pixels is added beside it. Where a plan defers its highest layer, not every evaluation goes up to it
+//! ([`super::deferral`]).
 
 use candle_core::Tensor;
 
+use super::deferral::Deferral;
 use crate::Result;
 use crate::compute::{Statistics, Tiled};
 use crate::objective::Objective;
@@ -19,15 +21,45 @@ pub struct Painting<'a, 'b> {
     pub objective: Objective,
     /// The factor of the total variation.
     pub smoothness: f64,
+    /// What is known of the highest layer.
+    pub deferral: Deferral,
+}
+
+impl Painting<'_, '_> {
+    /// The loss of a picture's statistics and its gradient with respect to the pixels.
+    fn evaluate_network(&mut self, picture: &Tensor) -> Result<(f64, Tensor)> {
+        let Self {
+            network,
+            objective,
+            deferral,
+            ..
+        } = self;
+        if !network.defers() {
+            let ask = |statistics: &Statistics, _| {
+                let valued = objective.evaluate(statistics)?;
+                Ok((valued.total, valued.gradient))
+            };
+            return network.evaluate(picture, ask);
+        }
+        if deferral.spares_next() {
+            let ask = |statistics: &Statistics, change: Option<f64>| {
+                let valued = objective.evaluate(statistics)?;
+                Ok((deferral.spared(valued.total, change.unwrap_or(0.0)), valued.gradient))
+            };
+            return network.evaluate_to_joint(picture, ask);
+        }
+        let ask = |statistics: &Statistics, change| {
+            let valued = objective.evaluate(statistics)?;
+            let above = objective.beta * valued.style.last().copied().unwrap_or(0.0);
+            Ok((deferral.seen(valued.total - above, above, change), valued.gradient))
+        };
+        network.evaluate(picture, ask)
+    }
 }
 
 impl Problem for Painting<'_, '_> {
     fn evaluate(&mut self, picture: &Tensor) -> Result<Evaluation> {
-        let ask = |statistics: &Statistics| {
-            let valued = self.objective.evaluate(statistics)?;
-            Ok((valued.total, valued.gradient))
-        };
-        let (loss, gradient) = self.network.evaluate(picture, ask)?;
+        let (loss, gradient) = self.evaluate_network(picture)?;
         if self.smoothness == 0.0 {
             return Ok(Evaluation { loss, gradient });
         }

@@ -1,4 +1,5 @@
-//! The content: features that are held, and how far others are from them.
+//! The content: features that are held, and how far others are from them. Also the product of two maps, which is taken
+//! likewise.
 
 use std::ops::Range;
 
@@ -51,6 +52,47 @@ pub fn distance(
     }
 }
 
+/// The inner product of two maps of one size.
+pub fn product(workers: &Workers, a: &[Lanes], b: &[Lanes]) -> f64 {
+    let mut sums = vec![0.0; a.len().div_ceil(CHUNK)];
+    let pieces = sums.len();
+    let sums_of = Products {
+        a,
+        b,
+        sums: Disjoint::new(&mut sums),
+    };
+    workers.run(pieces, &sums_of);
+    sums.iter().sum()
+}
+
+/// Each piece is a chunk of two maps.
+struct Products<'a> {
+    a: &'a [Lanes],
+    b: &'a [Lanes],
+    sums: Disjoint<'a, f64>,
+}
+
+impl Task for Products<'_> {
+    fn scratch<I: Instructions>(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, piece: usize, _: &mut [Lanes]) {
+        let chunk = piece * CHUNK..self.a.len().min((piece + 1) * CHUNK);
+        let mut sum = Lanes::ZERO;
+        for (a, b) in self.a[chunk.clone()].iter().zip(&self.b[chunk]) {
+            sum = sum + *a * *b;
+        }
+        // SAFETY: this place belongs to this piece alone.
+        unsafe { self.sums.write(piece, total(sum)) }
+    }
+}
+
+fn total(sum: Lanes) -> f64 {
+    sum.0.iter().map(|&value| f64::from(value)).sum()
+}
+
 /// Each piece is a chunk of pixels of one block of channels.
 struct Squares<'a> {
     grid: Grid,
@@ -90,8 +132,7 @@ impl Task for Squares<'_> {
             }
             place += length;
         }
-        let total = sum.0.iter().map(|&value| f64::from(value)).sum();
         // SAFETY: this place belongs to this piece alone.
-        unsafe { self.sums.write(piece, total) }
+        unsafe { self.sums.write(piece, total(sum)) }
     }
 }

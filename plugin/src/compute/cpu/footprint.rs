@@ -5,7 +5,8 @@ use super::lanes::Lanes;
 use super::moments::Sums;
 use super::outline::{Outline, buffers};
 use super::winograd::{Variant, Weights};
-use crate::compute::{Plan, Tiling};
+use crate::compute::{Plan, Tiling, Window};
+use crate::network::Layer;
 
 /// Transformed weights are kept while they and all other memory take no more bytes than this, or the weights no more
 /// than half of the others.
@@ -28,16 +29,19 @@ pub fn arena(plan: &Plan) -> usize {
     kept.chain(passing).sum::<usize>() + input
 }
 
-/// The content's features that parts hold, in bytes.
-pub fn content(parts: &[Plan]) -> usize {
-    let features = |part: &Plan| {
-        let layers = part.content_layers.iter().map(|layer| {
-            let window = part.window.at_depth(layer.pools());
-            layer.outputs() * window.height * window.width
-        });
-        layers.sum::<usize>() * size_of::<f32>()
+/// The maps that parts hold from step to step, the content's features and what comes down to the joint, in bytes.
+pub fn held(parts: &[Plan]) -> usize {
+    let length = |layer: Layer, window: Window| {
+        let window = window.at_depth(layer.pools());
+        layer.outputs() * window.height * window.width
     };
-    parts.iter().map(features).sum()
+    let maps = |part: &Plan| {
+        let content = part.content_layers.iter().map(|&layer| length(layer, part.window));
+        let joint = part.joint();
+        let deferred = joint.map_or(0, |joint| length(joint, Window::whole(part.height, part.width)));
+        (content.sum::<usize>() + deferred) * size_of::<f32>()
+    };
+    parts.iter().map(maps).sum()
 }
 
 /// The bytes of transformed weights that may be kept from step to step. Where memory is short there are none: larger tiles
@@ -45,7 +49,7 @@ pub fn content(parts: &[Plan]) -> usize {
 pub fn kept_weights(tiling: &Tiling) -> usize {
     match tiling.is_thrifty() {
         false => {
-            let others = arena(&tiling.largest()) + content(tiling.parts());
+            let others = arena(&tiling.largest()) + held(tiling.parts());
             KEPT.saturating_sub(others).max(others / 2)
         }
         true => 0,
@@ -55,7 +59,7 @@ pub fn kept_weights(tiling: &Tiling) -> usize {
 /// The peak in bytes of forward and backward passes on so many threads, transformed weights included.
 pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
     let largest = tiling.largest();
-    let maps = arena(&largest) + content(tiling.parts());
+    let maps = arena(&largest) + held(tiling.parts());
     // As they come, and once more on each coarser grid: a third more.
     let regions = |part: &Plan| {
         let weights = part.regions.as_ref();

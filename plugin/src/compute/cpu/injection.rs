@@ -73,6 +73,8 @@ pub struct Injection<'a> {
     pub moments: Vec<(&'a MomentsFactor, Option<&'a [f32]>)>,
     /// The content's features inside the window, and `2 dL/dd / E`.
     pub content: Option<(&'a [Lanes], f32)>,
+    /// What comes down from above to the whole of the map, before its ReLU, unless that is added later.
+    pub above: Option<&'a [Lanes]>,
 }
 
 impl Injection<'_> {
@@ -213,6 +215,7 @@ impl Writing<'_> {
             features,
             positive,
             content,
+            above,
             ..
         } = *self.injection;
         let blocks = self.injection.blocks();
@@ -251,6 +254,11 @@ impl Writing<'_> {
                             sum[half] = I::multiply_add(factor, *feature - *held, sum[half]);
                         }
                     }
+                    if let Some(above) = above {
+                        for (sum, above) in sums.iter_mut().zip(&above[first..first + length]) {
+                            sum[half] = sum[half] + *above;
+                        }
+                    }
                     // SAFETY: these pixels are in this piece alone.
                     let gradient = unsafe { self.gradient.slice(first, length) };
                     let positive = &positive[first..first + length];
@@ -279,7 +287,7 @@ impl Task for Writing<'_> {
     }
 }
 
-/// Writes zeros outside the window. Each piece is a row of one block of channels.
+/// Writes what comes from above, or zeros, outside the window. Each piece is a row of one block of channels.
 struct Clearing<'a> {
     injection: &'a Injection<'a>,
     gradient: Disjoint<'a, Lanes>,
@@ -292,14 +300,27 @@ impl Task for Clearing<'_> {
 
     #[inline(always)]
     fn run<I: Instructions>(&self, piece: usize, _: &mut [Lanes]) {
-        let Injection { grid, window, .. } = *self.injection;
+        let Injection {
+            grid,
+            window,
+            positive,
+            above,
+            ..
+        } = *self.injection;
+        let start = piece * grid.width;
         // SAFETY: this row of this block is in this piece alone.
-        let row = unsafe { self.gradient.slice(piece * grid.width, grid.width) };
+        let row = unsafe { self.gradient.slice(start, grid.width) };
+        let mut clear = |columns: Range<usize>| {
+            for column in columns {
+                let pixel = start + column;
+                row[column] = above.map_or(Lanes::ZERO, |above| I::masked(above[pixel], positive[pixel]));
+            }
+        };
         if (window.top..window.top + window.height).contains(&(piece % grid.height)) {
-            row[..window.left].fill(Lanes::ZERO);
-            row[window.left + window.width..].fill(Lanes::ZERO);
+            clear(0..window.left);
+            clear(window.left + window.width..grid.width);
         } else {
-            row.fill(Lanes::ZERO);
+            clear(0..grid.width);
         }
     }
 }

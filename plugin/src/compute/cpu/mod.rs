@@ -63,11 +63,11 @@ pub use self::instructions::InstructionSet;
 use self::model::Model;
 use self::moments::Region;
 use self::outline::Outline;
-use self::part::Part;
+use self::part::{Deferred, Part};
 use self::profile::{Stopwatch, Work};
 use self::workers::Workers;
 use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, values};
-use crate::network::Network;
+use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
 /// The network on the processor's cores.
@@ -81,8 +81,8 @@ pub struct CpuBackend {
 struct Prepared {
     parts: Vec<Part>,
     arena: Arena,
-    /// The part whose `forward` left in the arena what `backward` needs.
-    went_forward: Option<usize>,
+    /// The part whose forward pass left in the arena what `backward` needs, and how high it went.
+    went_forward: Option<(usize, Layer)>,
     stopwatch: Stopwatch,
 }
 
@@ -107,13 +107,16 @@ impl CpuBackend {
         })
     }
 
-    fn forward_pass(&mut self, part: usize, picture: &Tensor) -> Result<&mut Prepared> {
+    /// Runs a part's picture through the network, up to the joint or all the way. Returns how high that was.
+    fn forward_pass(&mut self, part: usize, picture: &Tensor, to_joint: bool) -> Result<Layer> {
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
         let plan = match prepared.parts.get(part) {
             Some(part) => &part.plan,
             None => return Err(Error::Internal(format!("the backend was not prepared for part {part}"))),
         };
         let samples = values(picture, &[1, 3, plan.height, plan.width])?;
+        let highest = prepared.arena.layers[prepared.arena.layers.len() - 1].outline.layer;
+        let top = plan.joint().filter(|_| to_joint).unwrap_or(highest);
         prepared.went_forward = None;
         prepared.stopwatch.start();
         prepared.arena.lay_out(plan);
@@ -123,9 +126,56 @@ impl CpuBackend {
             &mut prepared.arena,
             plan.pooling,
             &samples,
+            top,
             &mut prepared.stopwatch,
         );
-        Ok(prepared)
+        Ok(top)
+    }
+
+    /// The statistics of a part's layers up to the one that the last pass went up to.
+    fn measure(&mut self, part: usize, top: Layer) -> Result<Statistics> {
+        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
+        let this = &prepared.parts[part];
+        let mut statistics = Statistics {
+            moments: Vec::new(),
+            content: Vec::new(),
+        };
+        let mut held = this.content.iter().flatten();
+        for memory in &mut prepared.arena.layers[..=top.index()] {
+            let Outline { layer, grid, tap, .. } = memory.outline;
+            let Some(tap) = tap else { continue };
+            if let Some(style) = &mut memory.style {
+                let regions = &this.regions[layer.pools()];
+                let mut moments = Vec::new();
+                for (region, &weight) in this.weights[layer.pools()].iter().enumerate() {
+                    let region = Region {
+                        grid,
+                        window: tap.window,
+                        features: &memory.features,
+                        weights: regions.get(region).map(Vec::as_slice),
+                    };
+                    let (second, mean) = style.sums.over(&self.workers, region, weight);
+                    let channels = mean.len();
+                    moments.push(Moments {
+                        second: Tensor::from_vec(second, (channels, channels), &Device::Cpu)?,
+                        mean: Tensor::from_vec(mean, channels, &Device::Cpu)?,
+                        weight,
+                    });
+                }
+                statistics.moments.push(moments);
+            }
+            if tap.is_content
+                && let Some(held) = held.next()
+            {
+                let features = &memory.features;
+                statistics
+                    .content
+                    .push(content::distance(&self.workers, grid, tap.window, features, Some(held)));
+            }
+            prepared.stopwatch.lap(layer, Work::Statistics);
+        }
+        prepared.went_forward = Some((part, top));
+        Ok(statistics)
     }
 }
 
@@ -163,7 +213,7 @@ impl Backend for CpuBackend {
     }
 
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
-        self.forward_pass(part, picture)?;
+        self.forward_pass(part, picture, false)?;
         let Prepared { parts, arena, .. } = self.prepared.as_mut().ok_or_else(unprepared)?;
         let (mut held, mut energies) = (Vec::new(), Vec::new());
         for memory in &arena.layers {
@@ -181,65 +231,26 @@ impl Backend for CpuBackend {
             ));
         }
         parts[part].content = Some(held);
+        parts[part].deferred = None;
         Ok(energies)
     }
 
     fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
-        self.forward_pass(part, picture)?;
-        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let this = &prepared.parts[part];
-        let mut statistics = Statistics {
-            moments: Vec::new(),
-            content: Vec::new(),
-        };
-        let mut held = this.content.iter().flatten();
-        for memory in &mut prepared.arena.layers {
-            let Outline { layer, grid, tap, .. } = memory.outline;
-            let Some(tap) = tap else { continue };
-            if let Some(style) = &mut memory.style {
-                let regions = &this.regions[layer.pools()];
-                let mut moments = Vec::new();
-                for (region, &weight) in this.weights[layer.pools()].iter().enumerate() {
-                    let region = Region {
-                        grid,
-                        window: tap.window,
-                        features: &memory.features,
-                        weights: regions.get(region).map(Vec::as_slice),
-                    };
-                    let (second, mean) = style.sums.over(&self.workers, region, weight);
-                    let channels = mean.len();
-                    moments.push(Moments {
-                        second: Tensor::from_vec(second, (channels, channels), &Device::Cpu)?,
-                        mean: Tensor::from_vec(mean, channels, &Device::Cpu)?,
-                        weight,
-                    });
-                }
-                statistics.moments.push(moments);
-            }
-            if tap.is_content
-                && let Some(held) = held.next()
-            {
-                let features = &memory.features;
-                statistics
-                    .content
-                    .push(content::distance(&self.workers, grid, tap.window, features, Some(held)));
-            }
-            prepared.stopwatch.lap(layer, Work::Statistics);
-        }
-        prepared.went_forward = Some(part);
-        Ok(statistics)
+        let top = self.forward_pass(part, picture, false)?;
+        self.measure(part, top)
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let Some(part) = prepared.went_forward.take() else {
+        let Some((part, top)) = prepared.went_forward.take() else {
             return Err(Error::Internal("backward without a forward pass".into()));
         };
-        let (part, arena, stopwatch) = (&prepared.parts[part], &mut prepared.arena, &mut prepared.stopwatch);
+        let (part, arena, stopwatch) = (&mut prepared.parts[part], &mut prepared.arena, &mut prepared.stopwatch);
         stopwatch.resume();
         let plan = &part.plan;
         let held = part.content.as_ref().map_or(0, Vec::len);
-        if gradient.moments.len() != plan.style_layers.len() || gradient.content.len() != held {
+        let measured = plan.style_layers.iter().filter(|layer| **layer <= top).count();
+        if gradient.moments.len() != measured || gradient.content.len() != held {
             return Err(Error::Internal(
                 "the gradient does not have the layers of the plan's statistics".into(),
             ));
@@ -271,14 +282,36 @@ impl Backend for CpuBackend {
                 (2.0 * derivative / elements as f64) as f32
             });
         let content: Vec<f32> = content.collect();
-        let mut picture = vec![0f32; 3 * plan.height * plan.width];
+        let (height, width) = (plan.height, plan.width);
         let model = &mut self.model;
-        pass::backward(&self.workers, model, arena, part, &content, &mut picture, stopwatch);
-        Ok(Tensor::from_vec(
-            picture,
-            (1, 3, plan.height, plan.width),
-            &Device::Cpu,
-        )?)
+        let picture = pass::backward(&self.workers, model, arena, part, top, &content, stopwatch);
+        Ok(Tensor::from_vec(picture, (1, 3, height, width), &Device::Cpu)?)
+    }
+
+    fn can_defer(&self) -> bool {
+        true
+    }
+
+    fn forward_to_joint(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
+        let prepared = self.prepared.as_ref().ok_or_else(unprepared)?;
+        if prepared.parts.get(part).is_none_or(|part| part.deferred.is_none()) {
+            return Err(Error::Internal("nothing is held at the joint".into()));
+        }
+        let top = self.forward_pass(part, picture, true)?;
+        self.measure(part, top)
+    }
+
+    fn deferred_change(&mut self) -> Result<Option<f64>> {
+        let prepared = self.prepared.as_ref().ok_or_else(unprepared)?;
+        let Some((part, _)) = prepared.went_forward else {
+            return Err(Error::Internal("no features are left of a forward pass".into()));
+        };
+        let Part { plan, deferred, .. } = &prepared.parts[part];
+        let change = |(joint, deferred): (Layer, &Deferred)| {
+            let features = &prepared.arena.layers[joint.index()].features;
+            content::product(&self.workers, features, &deferred.gradient) - deferred.along
+        };
+        Ok(plan.joint().zip(deferred.as_ref()).map(change))
     }
 }
 

@@ -115,6 +115,17 @@ impl Outline {
         self.pooled.is_some() && self.tap.is_some()
     }
 
+    /// Whether what the layer above says is added to the gradient that statistics left here, so that no buffer is written.
+    pub fn adds(&self) -> bool {
+        self.pooled.is_none() && self.overwrites()
+    }
+
+    /// How many buffers are written on the way down from the layer above.
+    pub fn buffers_written(&self) -> usize {
+        let unpooled = self.unpools() && !self.overwrites();
+        usize::from(!self.adds()) + usize::from(unpooled)
+    }
+
     /// Whether the gradient at this layer takes the place of its features: where they were kept to be measured, and L2
     /// pooling does not need them for its own gradient.
     pub fn overwrites(&self) -> bool {

@@ -16,6 +16,16 @@ pub struct Part {
     pub weights: Vec<Vec<f64>>,
     /// The content's features inside the window, `[content layer]`, once they are held.
     pub content: Option<Vec<Buffer<Lanes>>>,
+    /// What comes down to the joint, once it is held.
+    pub deferred: Option<Deferred>,
+}
+
+/// What the layers above the joint said when they were last passed.
+pub struct Deferred {
+    /// The derivative of their loss with respect to the joint's features, `[C/16][H][W]`.
+    pub gradient: Buffer<Lanes>,
+    /// The product of that with those features.
+    pub along: f64,
 }
 
 impl Part {
@@ -30,6 +40,7 @@ impl Part {
             weights: totals,
             regions: maps,
             content: None,
+            deferred: None,
         })
     }
 }

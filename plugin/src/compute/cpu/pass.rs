@@ -5,9 +5,13 @@
 //! before its ReLU. At a layer that was measured it takes the place of the features: first what the layer's statistics
 //! say, to which the convolution above, backward, adds its own, gated by the ReLU. Elsewhere it passes through the two
 //! buffers in turn.
+//!
+//! Where a plan defers its highest layer, what comes down from it to the joint is held, and at later steps taken from
+//! there.
 
 use super::arena::{Arena, LayerMemory, PoolMemory};
 use super::buffer::Buffer;
+use super::content::product;
 use super::disjoint::Disjoint;
 use super::injection::Injection;
 use super::instructions::Instructions;
@@ -15,25 +19,27 @@ use super::lanes::{Grid, Lanes};
 use super::maps::{Activation, Gate, Gradient, Source, Stored};
 use super::model::Model;
 use super::outline::Outline;
-use super::part::Part;
+use super::part::{Deferred, Part};
 use super::pool::{PoolGradient, Pooled, Spread};
 use super::profile::{Stopwatch, Work};
 use super::winograd::{Direction, convolve};
 use super::workers::{Task, Workers};
 use crate::compute::Pooling;
+use crate::network::Layer;
 
-/// Runs a picture `[3][H][W]` up to the highest tapped layer.
+/// Runs a picture `[3][H][W]` up to a layer, the highest tapped one or the joint.
 pub fn forward(
     workers: &Workers,
     model: &mut Model,
     arena: &mut Arena,
     pooling: Pooling,
     picture: &[f32],
+    top: Layer,
     stopwatch: &mut Stopwatch,
 ) {
     let grid = arena.layers[0].outline.grid;
     model.first.normalise(grid, picture, &mut arena.input);
-    for index in 0..arena.layers.len() {
+    for index in 0..=top.index() {
         let (below, above) = arena.layers.split_at_mut(index);
         let this = &mut above[0];
         let [even, odd] = &mut arena.buffers;
@@ -91,37 +97,57 @@ fn shared<T: Copy>(values: &mut [T]) -> Option<Disjoint<'_, T>> {
     (!values.is_empty()).then(|| Disjoint::new(values))
 }
 
-/// Brings the gradient down to the picture of a part. The factors of every style layer are set; `content` holds the
-/// factor of each content layer's difference. The tapped layers' features are gone afterwards.
+/// The gradient at the picture of a part, `[3][H][W]`, down from the layer that the last forward pass went up to. The
+/// factors of every style layer up to there are set; `content` holds the factor of each content layer's difference. The
+/// tapped layers' features are gone afterwards.
 pub fn backward(
     workers: &Workers,
     model: &mut Model,
     arena: &mut Arena,
-    part: &Part,
+    part: &mut Part,
+    top: Layer,
     content: &[f32],
-    picture: &mut [f32],
     stopwatch: &mut Stopwatch,
-) {
+) -> Vec<f32> {
     let Arena { layers, buffers, .. } = arena;
-    let top = layers.len() - 1;
-    let mut buffer = top % 2;
-    // The highest is tapped, and not pooled.
-    inject(workers, &mut layers[top], part, content, &mut [], stopwatch);
-    for index in (1..=top).rev() {
+    let joint = part.plan.joint();
+    let highest = layers.len() - 1;
+    // The buffer that is written next is the same wherever the way down begins.
+    let passed = layers[top.index()..highest].iter();
+    let passed: usize = passed.map(|memory| memory.outline.buffers_written()).sum();
+    let mut buffer = (highest + passed) % 2;
+    // The highest is tapped, and not pooled; nor is the joint.
+    inject(workers, &mut layers[top.index()], part, content, &mut [], stopwatch);
+    for index in (1..=top.index()).rev() {
         let (lower, upper) = layers.split_at_mut(index);
         let (below, this) = (&mut lower[index - 1], &upper[0]);
         let Outline { layer, grid, .. } = this.outline;
         let weights = model.weights.get(workers, layer, Direction::Backward);
-        let adds = below.outline.pooled.is_none() && below.outline.overwrites();
-        if adds {
+        let adds = below.outline.adds();
+        let is_joint = joint == Some(below.outline.layer);
+        if adds && !is_joint {
             inject(workers, below, part, content, &mut [], stopwatch);
         }
+        let mut held = part.deferred.take_if(|_| is_joint);
         let (read, written) = read_and_written(buffers, buffer);
-        let sink = Gradient {
-            grid,
-            gate: gate(below.pool.as_ref(), &below.positive),
-            values: Disjoint::new(if adds { &mut below.features } else { written }),
-            adds,
+        let sink = if is_joint {
+            let deferred = held.get_or_insert_with(|| Deferred {
+                gradient: Buffer::zeros(below.outline.len()),
+                along: 0.0,
+            });
+            Gradient {
+                grid,
+                gate: Gate::Open,
+                values: Disjoint::new(&mut deferred.gradient),
+                adds: false,
+            }
+        } else {
+            Gradient {
+                grid,
+                gate: gate(below.pool.as_ref(), &below.positive),
+                values: Disjoint::new(if adds { &mut below.features } else { written }),
+                adds,
+            }
         };
         match &this.pool {
             Some(pool) if !this.outline.unpools() => {
@@ -143,6 +169,11 @@ pub fn backward(
             }
         }
         stopwatch.lap(layer, Work::Backward);
+        if let Some(mut deferred) = held {
+            deferred.along = product(workers, &below.features, &deferred.gradient);
+            part.deferred = Some(deferred);
+            inject(workers, below, part, content, &mut [], stopwatch);
+        }
         if !adds {
             buffer = 1 - buffer;
         }
@@ -161,8 +192,10 @@ pub fn backward(
     } else {
         &buffers[buffer]
     };
-    model.first.backward(workers, grid, gradient, picture);
+    let mut picture = vec![0f32; 3 * grid.pixels()];
+    model.first.backward(workers, grid, gradient, &mut picture);
     stopwatch.lap(layer, Work::Backward);
+    picture
 }
 
 fn read_and_written(buffers: &mut [Buffer<Lanes>; 2], read: usize) -> (&[Lanes], &mut [Lanes]) {
@@ -220,6 +253,11 @@ fn inject(
         content: held
             .zip(part.content.as_ref())
             .map(|(index, held)| (&held[index][..], content[index])),
+        above: part
+            .deferred
+            .as_ref()
+            .filter(|_| part.plan.joint() == Some(layer))
+            .map(|deferred| &deferred.gradient[..]),
     };
     let gradient = if memory.outline.overwrites() {
         features

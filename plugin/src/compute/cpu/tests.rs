@@ -2,6 +2,8 @@
 //!
 //! The plain backend is held against the same oracle with [`check_against_oracle`], and so the two against each other.
 
+mod joint;
+
 use std::sync::{Arc, LazyLock};
 
 use candle_core::{Device, Tensor};
@@ -33,6 +35,7 @@ pub(in crate::compute) fn plan(height: usize, width: usize) -> Plan {
         content_layers: layers(&["conv4_2"]),
         pooling: Pooling::Max,
         regions: None,
+        defers: false,
     }
 }
 

@@ -102,35 +102,74 @@ impl<'a> Tiled<'a> {
         Ok((weights, sum.statistics(&device)?))
     }
 
+    /// Whether passes may end at the joint of its plan.
+    pub fn defers(&self) -> bool {
+        let plan = self.prepared.as_ref().map(|(tiling, _)| tiling.plan());
+        plan.is_some_and(|plan| plan.joint().is_some())
+    }
+
     /// What `ask` makes of a picture's statistics, and the gradient `[1, 3, H, W]` of that whose derivatives with respect
-    /// to the statistics it gives.
+    /// to the statistics it gives. Where the plan has a joint, `ask` also learns what the backend says of the
+    /// [change](Backend::deferred_change) above it.
     pub fn evaluate<T>(
         &mut self,
         picture: &Tensor,
-        ask: impl FnOnce(&Statistics) -> Result<(T, StatisticsGradient)>,
+        ask: impl FnOnce(&Statistics, Option<f64>) -> Result<(T, StatisticsGradient)>,
     ) -> Result<(T, Tensor)> {
         let (weights, statistics) = self.forward_tiles(picture)?;
-        let (answer, gradient) = ask(&statistics)?;
+        let change = match self.defers() {
+            true => self.backend.deferred_change()?,
+            false => None,
+        };
+        let (answer, gradient) = ask(&statistics, change)?;
+        let whole = Shares::weights(&statistics);
+        Ok((answer, self.backward_tiles(picture, &gradient, &weights, &whole)?))
+    }
+
+    /// As [`Self::evaluate`], no higher than the joint, with what was held there when it was last passed.
+    ///
+    /// # Errors
+    /// Where the plan has no joint or it was not passed yet.
+    pub fn evaluate_to_joint<T>(
+        &mut self,
+        picture: &Tensor,
+        ask: impl FnOnce(&Statistics, Option<f64>) -> Result<(T, StatisticsGradient)>,
+    ) -> Result<(T, Tensor)> {
+        let (backend, tiling, margin) = self.prepared()?;
+        // Plans in several tiles have no joint.
+        let seen = tiling.boxes()[0];
+        let statistics = backend.forward_to_joint(0, &margin.cut_out(picture, seen)?)?;
+        let (answer, gradient) = ask(&statistics, backend.deferred_change()?)?;
+        let whole = Shares::weights(&statistics);
+        Ok((answer, self.backward_tiles(picture, &gradient, &[], &whole)?))
+    }
+
+    /// The gradient of a picture whose last tile was the last to be looked at. The tiles weigh so much of the whole.
+    fn backward_tiles(
+        &mut self,
+        picture: &Tensor,
+        gradient: &StatisticsGradient,
+        weights: &[Shares],
+        whole: &Shares,
+    ) -> Result<Tensor> {
         let (backend, tiling, margin) = self.prepared()?;
         if tiling.parts().len() == 1 && margin.is_empty() {
-            return Ok((answer, backend.backward(&gradient)?));
+            return backend.backward(gradient);
         }
-        let whole = Shares::weights(&statistics);
         let Window { height, width, .. } = margin.window();
         let mut sum = vec![0f32; 3 * height * width];
-        // The last tile was the last to be looked at.
         for (part, seen) in tiling.boxes().iter().enumerate().rev() {
             if part + 1 < tiling.parts().len() {
                 backend.forward(part, &margin.cut_out(picture, *seen)?)?;
             }
             let gradient = match weights.get(part) {
-                Some(weights) => backend.backward(&weights.of(&whole).scale(&gradient)?)?,
-                None => backend.backward(&gradient)?,
+                Some(weights) => backend.backward(&weights.of(whole).scale(gradient)?)?,
+                None => backend.backward(gradient)?,
             };
             samples::lend(&gradient, |gradient| margin.fold(gradient, *seen, &mut sum))?;
         }
         let gradient = Tensor::from_vec(sum, (1, 3, height, width), &Device::Cpu)?;
-        Ok((answer, gradient.to_device(backend.device())?))
+        Ok(gradient.to_device(backend.device())?)
     }
 
     fn prepared(&mut self) -> Result<(&mut dyn Backend, &Tiling, &Margin)> {

@@ -126,13 +126,18 @@ impl Tiling {
                         ..core
                     },
                     regions: regions.transpose()?,
+                    // What is held for each part would take more room, and so more of them.
+                    defers: false,
                     ..plan.clone()
                 });
                 boxes.push(seen);
             }
         }
         Ok(Self {
-            whole: plan.clone(),
+            whole: Plan {
+                defers: false,
+                ..plan.clone()
+            },
             boxes,
             parts,
             thrifty: true,

@@ -9,6 +9,7 @@ use crate::canvas::{self, Light, Origin, Picture, Size};
 use crate::compute::{Backend, Moments, Tiled};
 use crate::control::{Flow, LogLevel, Outcome};
 use crate::filters::Rendered;
+use crate::filters::deferral::Deferral;
 use crate::filters::means::Means;
 use crate::filters::memory;
 use crate::filters::painter::Painter;
@@ -190,6 +191,7 @@ impl<'a> Render<'a> {
             network,
             objective: self.objective(targets, &energies)?,
             smoothness,
+            deferral: Deferral::default(),
         };
         let pool = &self.pool;
         for step in *steps..level.steps {
@@ -202,7 +204,8 @@ impl<'a> Render<'a> {
                 progress.skipped(level.steps - step - 1, seen);
             }
             let preview = || Picture::from_tensor(painter.picture());
-            let flow = progress.stepped(step, level.steps, seen, taken.loss, preview)?;
+            let loss = painting.deferral.true_loss(taken.loss);
+            let flow = progress.stepped(step, level.steps, seen, loss, preview)?;
             if flow != Flow::Continue {
                 return Ok(flow);
             }

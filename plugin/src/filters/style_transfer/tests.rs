@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 
 use super::*;
+use crate::compute::Backend;
+use crate::compute::false_card::FalseCard;
 use crate::control::{Outcome, Report};
 use crate::settings::{Settings, manifest};
 
@@ -124,4 +126,70 @@ fn stopped_before_the_first_step_it_is_the_canvas() {
         };
         assert_eq!(picture, content, "after {looks} looks");
     }
+}
+
+/// The loss at the end of 40 steps with these settings, how many of them went no higher than the joint, and how many all
+/// the way.
+fn painted(set: &[(&str, &str)], defers: bool) -> (f64, usize, usize) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let common = [
+        ("threads", "2"),
+        ("pyramid", "false"),
+        ("quality", "0.4"),
+        ("smoothness", "0"),
+    ];
+    let settings = settings(&[&common, set].concat());
+    let counts = [const { AtomicUsize::new(0) }; 2].map(std::sync::Arc::new);
+    let [to_joint, whole] = counts.clone();
+    let mut backend = FalseCard::new(move |name| {
+        match name {
+            "forward_to_joint" => to_joint.fetch_add(1, Ordering::Relaxed),
+            "forward" => whole.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        Ok(())
+    });
+    backend.defers = defers;
+    let listener = Listener::default();
+    let (content, styles) = (picture(80, 64, 37), [(picture(64, 80, 53), 1.0)]);
+    let render = Render::new(content.size(), &styles, &settings, &listener).unwrap();
+    let mut course = render.begin(content).unwrap();
+    let planned = render.plan(&course, &backend as &dyn Backend).unwrap();
+    render.follow(&mut course, planned, &mut backend).unwrap();
+    let loss = listener
+        .reports
+        .borrow()
+        .iter()
+        .filter_map(|report| report.3)
+        .next_back();
+    let [to_joint, whole] = counts.map(|count| count.load(Ordering::Relaxed));
+    // One was the style's.
+    (loss.unwrap(), to_joint, whole - 1)
+}
+
+#[test]
+fn a_highest_layer_that_says_little_is_passed_seldom_and_nothing_is_lost() {
+    let article = [("loss", "gram"), ("scaling", "chw"), ("beta", "30"), ("edges", "zero")];
+    let (loss, spared, whole) = painted(&article, true);
+    let (undeferred, none, all) = painted(&article, false);
+    assert_eq!((spared + whole, none, all), (40, 0, 40));
+    assert!(whole < 15, "{whole} went all the way");
+    assert!(
+        (loss / undeferred - 1.0).abs() < 0.02,
+        "{loss}, and {undeferred} with every step through the whole network"
+    );
+}
+
+#[test]
+fn a_highest_layer_that_says_much_is_passed_at_every_step() {
+    let (loss, spared, whole) = painted(&[], true);
+    assert_eq!((spared, whole), (0, 40));
+    // But for rounding, the loss that the optimiser sees is moved by what the linear function was off.
+    let (undeferred, ..) = painted(&[], false);
+    assert!((loss / undeferred - 1.0).abs() < 0.01, "{loss} for {undeferred}");
+    let (_, spared, _) = painted(
+        &[("optimiser", "plain-adam"), ("loss", "gram"), ("scaling", "chw")],
+        true,
+    );
+    assert_eq!(spared, 0, "Adam is that of the article");
 }
