@@ -1,9 +1,11 @@
-//! NVIDIA's driver, as much of it as is needed: a card, memory on it, and the kernels. All unsafe code of the backend is
-//! here.
+//! NVIDIA's driver, as much of it as is needed: a card, memory on it, the kernels, and, in [`host`], main memory that it
+//! copies well. All unsafe code of the backend is here.
 //!
 //! The driver's library is looked for when a card is first asked for, so that the plugin loads on a machine without one.
 //! (cudarc panics at the first call where the library is missing: hence [`is_there`].) Everything runs in one stream per
 //! card, in the order in which it was asked for; what is copied back is waited for.
+
+mod host;
 
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys;
 
+pub use self::host::HostMemory;
 use super::kernels::{Argument, Kernel};
 use crate::{Error, Result};
 
@@ -193,6 +196,13 @@ impl Card {
         self.checked(self.context.enter())
     }
 
+    /// Until all that was asked for is done.
+    fn wait(&self) -> Result<()> {
+        // SAFETY: the stream is the card's.
+        let waited = unsafe { result::stream::synchronize(self.stream) };
+        self.checked(waited)
+    }
+
     /// Starts a kernel on a grid of so many blocks of `kernel.threads()` threads.
     ///
     /// # Errors
@@ -286,7 +296,7 @@ impl Memory {
         // SAFETY: the room is this memory's own, and the values are read before the stream is waited for.
         let copied = unsafe { result::memcpy_htod_async(to, values, self.card.stream) };
         self.card.checked(copied)?;
-        self.wait()
+        self.card.wait()
     }
 
     /// Copies numbers from the card, when all that was asked for before is done.
@@ -300,7 +310,7 @@ impl Memory {
         // SAFETY: the room is this memory's own, and the stream is waited for while the values are held.
         let copied = unsafe { result::memcpy_dtoh_async(&mut values, from, self.card.stream) };
         self.card.checked(copied)?;
-        self.wait()?;
+        self.card.wait()?;
         Ok(values)
     }
 
@@ -314,12 +324,6 @@ impl Memory {
         // SAFETY: the room is this memory's own.
         let cleared = unsafe { result::memset_d8_async(at, 0, bytes, self.card.stream) };
         self.card.checked(cleared)
-    }
-
-    fn wait(&self) -> Result<()> {
-        // SAFETY: the stream is the card's.
-        let waited = unsafe { result::stream::synchronize(self.card.stream) };
-        self.card.checked(waited)
     }
 }
 

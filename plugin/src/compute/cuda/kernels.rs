@@ -13,7 +13,7 @@ pub const PTX: &str = include_str!("kernels/kernels.ptx");
 pub struct Kernel(usize);
 
 /// Name, threads of a block, and the kinds of the arguments: `p`ointer, `i`nt, `f`loat, `w`indow, `n`ormalisation.
-const TABLE: [(&str, u32, &str); 22] = [
+const TABLE: [(&str, u32, &str); 23] = [
     ("convolve_forward_f32", 128, "pppppiiii"),
     ("convolve_forward_tf32", 128, "pppppiiii"),
     ("convolve_backward_f32", 128, "ppppiiii"),
@@ -31,11 +31,12 @@ const TABLE: [(&str, u32, &str); 22] = [
     ("second_moments_total", 256, "piifp"),
     ("means", 64, "ppwiip"),
     ("means_total", 64, "piifp"),
-    ("inject_moments_f32", 128, "pppppwip"),
-    ("inject_moments_tf32", 128, "pppppwip"),
+    ("inject_moments_f32", 128, "pppppwifp"),
+    ("inject_moments_tf32", 128, "pppppwifp"),
     ("hold", 256, "pwip"),
     ("squared_distance", 256, "ppwip"),
-    ("inject_content", 256, "ppfpwip"),
+    ("inject_content", 256, "ppppwip"),
+    ("symmetric", 256, "pip"),
 ];
 
 impl Kernel {
@@ -53,6 +54,7 @@ impl Kernel {
     pub const HOLD: Self = Self(19);
     pub const SQUARED_DISTANCE: Self = Self(20);
     pub const INJECT_CONTENT: Self = Self(21);
+    pub const SYMMETRIC: Self = Self(22);
 
     /// All of them.
     pub const ALL: [Self; TABLE.len()] = {

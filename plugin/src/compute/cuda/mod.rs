@@ -11,8 +11,9 @@
 //!   the script that makes it;
 //! - [`driver`], what is needed of NVIDIA's driver, looked up when a card is first asked for;
 //! - [`kernels`], what the kernels are called and take;
-//! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there;
-//! - [`pass`], once up and down the network.
+//! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there; [`statistics`], what is
+//!   read and written at every step;
+//! - [`pass`] and [`measures`], once up and down the network.
 //!
 //! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Pictures
 //! and statistics cross the seam in main memory.
@@ -21,8 +22,10 @@
 mod driver;
 mod kernels;
 mod layout;
+mod measures;
 mod part;
 mod pass;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -31,15 +34,15 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use self::driver::{Card, Memory};
+use self::driver::{Card, HostMemory, Memory};
 pub use self::driver::{Listed, count, is_there, list};
 pub use self::kernels::Precision;
 use self::layout::Layout;
 use self::part::Part;
-use self::pass::{Pass, Region};
+use self::pass::Pass;
 use self::weights::Weights;
-use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, expect_shape, values};
-use crate::network::{Layer, Network};
+use super::{Backend, ContentDistance, Statistics, StatisticsGradient, Tiling, expect_shape};
+use crate::network::Network;
 use crate::{Error, Result, samples};
 
 /// The network on an NVIDIA card.
@@ -54,6 +57,8 @@ pub struct CudaBackend {
 struct Prepared {
     layout: Layout,
     memory: Memory,
+    /// The block of statistics, in main memory.
+    block: HostMemory,
     parts: Vec<Part>,
     /// The part whose `forward` left on the card what `backward` needs.
     went_forward: Option<usize>,
@@ -83,8 +88,8 @@ impl CudaBackend {
         self.prepared.as_mut().ok_or_else(unprepared)
     }
 
-    /// Runs the network over a part.
-    fn forward_pass(&mut self, part: usize, picture: &Tensor) -> Result<()> {
+    /// Brings a part's picture to the card.
+    fn take_in(&mut self, part: usize, picture: &Tensor) -> Result<()> {
         let prepared = self.prepared_mut()?;
         prepared.went_forward = None;
         let Some(Part { plan, .. }) = prepared.parts.get(part) else {
@@ -92,8 +97,7 @@ impl CudaBackend {
         };
         expect_shape(picture, &[1, 3, plan.height, plan.width])?;
         let place = prepared.layout.picture;
-        samples::lend(&picture.contiguous()?, |samples| prepared.memory.write(place, samples))??;
-        self.pass(part)?.forward()
+        samples::lend(&picture.contiguous()?, |samples| prepared.memory.write(place, samples))?
     }
 
     fn pass(&self, part: usize) -> Result<Pass<'_>> {
@@ -104,29 +108,16 @@ impl CudaBackend {
             weights: &self.weights,
             layout: &prepared.layout,
             memory: &prepared.memory,
-            plan: &prepared.parts[part].plan,
+            part: &prepared.parts[part],
+            room: &prepared.layout.parts[part],
         })
     }
 }
 
 impl Prepared {
-    /// The regions of a layer.
-    fn regions(&self, part: usize, layer: Layer) -> impl Iterator<Item = Region> {
-        let Part { plan, totals, .. } = &self.parts[part];
-        let pools = layer.pools();
-        let weights = self.layout.parts[part].regions.get(pools).copied();
-        let bytes = (plan.height >> pools) * (plan.width >> pools) * size_of::<f32>();
-        totals[pools].iter().enumerate().map(move |(region, &total)| Region {
-            layer,
-            weights: weights.map(|weights| weights + region * bytes),
-            total,
-        })
-    }
-
-    /// A part's content layers, and where their features are held.
-    fn held(&self, part: usize) -> impl Iterator<Item = (Layer, usize)> {
-        let layers = self.parts[part].plan.content_layers.iter().copied();
-        layers.zip(self.layout.parts[part].held.iter().copied())
+    /// The block of statistics, when the card has filled it.
+    fn read_block(&mut self) -> Result<()> {
+        self.memory.read_block(self.layout.block.at, &mut self.block)
     }
 }
 
@@ -140,7 +131,11 @@ impl Backend for CudaBackend {
             Precision::Float32 => "float32",
             Precision::Tf32 => "TF32",
         };
-        format!("CUDA, {}, {precision}", self.card.name())
+        let copies = match &self.prepared {
+            Some(prepared) if !prepared.block.is_locked() => ", copied by way of pageable memory",
+            _ => "",
+        };
+        format!("CUDA, {}, {precision}{copies}", self.card.name())
     }
 
     fn memory(&self, tiling: &Tiling) -> u64 {
@@ -160,6 +155,7 @@ impl Backend for CudaBackend {
         self.prepared = None;
         let layout = Layout::of(tiling)?;
         let memory = Memory::new(&self.card, layout.bytes)?;
+        let block = HostMemory::new(&self.card, layout.block.bytes)?;
         let mut parts = Vec::new();
         for (plan, room) in tiling.parts().iter().zip(&layout.parts) {
             let (part, grids) = Part::new(plan)?;
@@ -171,6 +167,7 @@ impl Backend for CudaBackend {
         self.prepared = Some(Prepared {
             layout,
             memory,
+            block,
             parts,
             went_forward: None,
         });
@@ -178,98 +175,49 @@ impl Backend for CudaBackend {
     }
 
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
-        self.forward_pass(part, picture)?;
+        self.take_in(part, picture)?;
         let pass = self.pass(part)?;
-        let mut energies = Vec::new();
-        for (layer, held) in self.prepared()?.held(part) {
-            pass.hold(layer, held)?;
-            energies.push(content_distance(&pass, layer, None)?);
-        }
-        self.prepared_mut()?.parts[part].holds_content = true;
-        Ok(energies)
+        pass.forward()?;
+        pass.hold()?;
+        let prepared = self.prepared_mut()?;
+        prepared.read_block()?;
+        prepared.parts[part].holds_content = true;
+        Ok(prepared
+            .layout
+            .block
+            .distances(prepared.block.bytes(), &prepared.parts[part]))
     }
 
     fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
-        self.forward_pass(part, picture)?;
+        self.take_in(part, picture)?;
         let pass = self.pass(part)?;
-        let prepared = self.prepared()?;
-        let mut statistics = Statistics {
-            moments: Vec::new(),
-            content: Vec::new(),
-        };
-        for &layer in &pass.plan.style_layers {
-            let moments = prepared.regions(part, layer).map(|region| {
-                let (second, mean) = pass.moments(region)?;
-                let channels = mean.len();
-                Ok(Moments {
-                    second: Tensor::from_vec(second, (channels, channels), &Device::Cpu)?,
-                    mean: Tensor::from_vec(mean, channels, &Device::Cpu)?,
-                    weight: region.total,
-                })
-            });
-            statistics.moments.push(moments.collect::<Result<_>>()?);
-        }
-        if prepared.parts[part].holds_content {
-            let distances = prepared.held(part);
-            let distances = distances.map(|(layer, held)| content_distance(&pass, layer, Some(held)));
-            statistics.content = distances.collect::<Result<_>>()?;
-        }
-        self.prepared_mut()?.went_forward = Some(part);
-        Ok(statistics)
+        pass.forward()?;
+        pass.measure()?;
+        let prepared = self.prepared_mut()?;
+        prepared.read_block()?;
+        prepared.went_forward = Some(part);
+        prepared
+            .layout
+            .block
+            .statistics(prepared.block.bytes(), &prepared.parts[part])
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
-        let Some(part) = self.prepared_mut()?.went_forward.take() else {
+        let prepared = self.prepared_mut()?;
+        let Some(part) = prepared.went_forward.take() else {
             return Err(Error::Internal("backward without a forward pass".into()));
         };
+        let (block, bytes) = (&prepared.layout.block, prepared.block.bytes_mut()?);
+        block.put_derivatives(gradient, &prepared.parts[part], bytes)?;
+        prepared.memory.write_block(block.at, &mut prepared.block)?;
+        self.pass(part)?.backward()?;
         let prepared = self.prepared()?;
-        let plan = &prepared.parts[part].plan;
-        let held = match prepared.parts[part].holds_content {
-            true => prepared.held(part).collect(),
-            false => Vec::new(),
-        };
-        if gradient.moments.len() != plan.style_layers.len() || gradient.content.len() != held.len() {
-            return Err(Error::Internal(
-                "the gradient does not have the layers of the plan's statistics".into(),
-            ));
-        }
-        let pass = self.pass(part)?;
-        pass.backward(|layer, at| {
-            if let Some(index) = pass.plan.style_layers.iter().position(|&style| style == layer) {
-                let derivatives = &gradient.moments[index];
-                if derivatives.len() != prepared.regions(part, layer).count() {
-                    return Err(Error::Internal("the gradient does not have the plan's regions".into()));
-                }
-                for (region, derivative) in prepared.regions(part, layer).zip(derivatives) {
-                    let channels = layer.outputs();
-                    let second = values(&derivative.second, &[channels, channels])?;
-                    let mean = values(&derivative.mean, &[channels])?;
-                    pass.inject_moments(region, &second, &mean, at)?;
-                }
-            }
-            let content = held
-                .iter()
-                .zip(&gradient.content)
-                .find(|((content, _), _)| *content == layer);
-            if let Some((&(_, held), &derivative)) = content {
-                pass.inject_content(layer, held, derivative, at)?;
-            }
-            Ok(())
-        })?;
-        let (height, width) = (pass.plan.height, pass.plan.width);
-        let picture: Vec<f32> = pass.memory.read(pass.layout.picture, 3 * height * width)?;
+        let (height, width) = (prepared.parts[part].plan.height, prepared.parts[part].plan.width);
+        let picture: Vec<f32> = prepared.memory.read(prepared.layout.picture, 3 * height * width)?;
         Ok(Tensor::from_vec(picture, (1, 3, height, width), &Device::Cpu)?)
     }
 }
 
 fn unprepared() -> Error {
     Error::Internal("the backend was not prepared".into())
-}
-
-fn content_distance(pass: &Pass, layer: Layer, held: Option<usize>) -> Result<ContentDistance> {
-    let window = pass.plan.window.at_depth(layer.pools());
-    Ok(ContentDistance {
-        mean_square: pass.distance(layer, held)?,
-        elements: (window.height * window.width * layer.outputs()) as f64,
-    })
 }

@@ -24,17 +24,16 @@ use crate::compute::{Backend, Plan, Pooling, Statistics, Tiling, Window};
 use crate::network::Network;
 use crate::{Error, Result, compute, settings};
 
-/// Runs the ignored tests of a group in a process of their own, and returns what it said.
-fn run_apart(group: &str, driver: Option<&Path>, fails_at: Option<u32>) -> String {
+/// Runs the ignored tests of a group in a process of their own, and returns what it said. An emulated driver is told
+/// things by a variable of the environment.
+fn run_apart(group: &str, driver: Option<&Path>, told: Option<(&str, &str)>) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let group = format!("compute::cuda::tests::{group}");
     command.args(["--ignored", "--nocapture", "--test-threads=1", &group]);
     if let Some(driver) = driver {
         command.env("LD_LIBRARY_PATH", driver);
     }
-    if let Some(launch) = fails_at {
-        command.env("EMULATED_CARD_FAILS_AT", launch.to_string());
-    }
+    command.envs(told);
     let output = command.output().unwrap();
     let said = [&output.stdout[..], &output.stderr[..]]
         .map(String::from_utf8_lossy)
@@ -86,9 +85,26 @@ fn an_emulated_card_computes_what_the_processor_does() {
 #[test]
 fn a_card_that_fails_is_an_error() {
     if let Some(driver) = &*EMULATED {
-        run_apart("on_a_failing_card", Some(driver.path()), Some(20));
-        run_apart("on_a_card_that_cannot_be_used", Some(driver.path()), Some(0));
-        run_apart("on_a_card_that_fails_in_mid_render", Some(driver.path()), Some(400));
+        let failing_at = |launch| Some(("EMULATED_CARD_FAILS_AT", launch));
+        run_apart("on_a_failing_card", Some(driver.path()), failing_at("20"));
+        run_apart("on_a_card_that_cannot_be_used", Some(driver.path()), failing_at("0"));
+        run_apart(
+            "on_a_card_that_fails_in_mid_render",
+            Some(driver.path()),
+            failing_at("400"),
+        );
+    }
+}
+
+#[test]
+fn what_a_driver_refuses_is_done_without() {
+    if let Some(driver) = &*EMULATED {
+        let refusing = |function| Some(("EMULATED_CARD_REFUSES", function));
+        run_apart(
+            "on_a_card_without_locked_memory",
+            Some(driver.path()),
+            refusing("cuMemHostAlloc"),
+        );
     }
 }
 
@@ -203,6 +219,22 @@ mod on_a_failing_card {
         assert!(
             matches!(&error, Error::Device(text) if text.contains("cuda:0 failed")),
             "{error}"
+        );
+    }
+}
+
+mod on_a_card_without_locked_memory {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an emulated card that locks no memory"]
+    fn it_computes_the_same_and_says_so() {
+        let mut backend = open(Precision::Float32).unwrap();
+        check_against_oracle(&mut backend, &regional(33, 37), "without locked memory");
+        let description = backend.description();
+        assert!(
+            description.ends_with(", copied by way of pageable memory"),
+            "{description}"
         );
     }
 }

@@ -241,10 +241,13 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
     launch("means_total", channels / 64, 1, 64, partial.data(), slices, channels, 0.5f, got_mean.data());
     compare("means", got_mean, mean, 1e-6);
 
-    Floats matrix = noise(channels * channels, 3), slopes = noise(channels, 4), begun = noise(elements, 5);
+    Floats derivative = noise(channels * channels, 3), matrix(channels * channels), slopes = noise(channels, 4), begun = noise(elements, 5);
+    std::vector<double> symmetrical(channels * channels);
     for (int i = 0; i < channels; i++)
-        for (int j = 0; j < i; j++)
-            matrix[i * channels + j] = matrix[j * channels + i];
+        for (int j = 0; j < channels; j++)
+            symmetrical[i * channels + j] = static_cast<double>(derivative[i * channels + j]) + derivative[j * channels + i];
+    launch("symmetric", blocks(channels * channels, 256), 1, 256, derivative.data(), channels, matrix.data());
+    compare("a derivative made symmetric", matrix, symmetrical, 1e-6);
     Bits positive = bits(elements, 6);
     for (Mode mode : MODES) {
         launch((std::string("second_moments") + mode.suffix).c_str(), tiles, slices, 128, features.data(), weights,
@@ -255,7 +258,8 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
 
         Floats gradient = begun;
         launch((std::string("inject_moments") + mode.suffix).c_str(), blocks(inside, 128), channels / 64, 128,
-               features.data(), matrix.data(), slopes.data(), weights, positive.data(), window, channels, gradient.data());
+               features.data(), matrix.data(), slopes.data(), weights, positive.data(), window, channels, 0.5f,
+               gradient.data());
         std::vector<double> expected(begun.begin(), begun.end());
         for (int pixel : seen)
             for (int i = 0; i < channels; i++) {
@@ -263,7 +267,7 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
                 for (int j = 0; j < channels; j++)
                     sum += static_cast<double>(matrix[i * channels + j]) * features[pixel * channels + j];
                 size_t element = pixel * channels + i;
-                expected[element] += bit(positive, element) ? sum * weight_of(pixel) : 0.0;
+                expected[element] += bit(positive, element) ? 0.5 * sum * weight_of(pixel) : 0.0;
             }
         compare(std::string("their gradient") + mode.suffix, gradient, expected, mode.bound);
     }
@@ -286,7 +290,8 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
             got_distances[i] += sum;
     }
     compare("distances from content and from 0", got_distances, distances, 1e-6);
-    launch("inject_content", blocks(held.size(), 256), 1, 256, features.data(), held.data(), 0.75f, positive.data(),
+    float slope = 0.75f;
+    launch("inject_content", blocks(held.size(), 256), 1, 256, features.data(), held.data(), &slope, positive.data(),
            window, channels, gradient.data());
     compare("their gradient", gradient, expected, 1e-6);
 }

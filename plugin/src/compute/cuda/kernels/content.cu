@@ -37,8 +37,9 @@ KERNEL(256) squared_distance(const float* features, const float* held, Window wi
 }
 ENTRY(squared_distance)
 
-// Adds `slope (features - held)` to the gradient where the ReLU lets it through.
-KERNEL(256) inject_content(const float* features, const float* held, float slope, const unsigned* positive,
+// Adds `slope (features - held)` to the gradient where the ReLU lets it through. The slope changes from step to step,
+// so that it is read where the other derivatives are.
+KERNEL(256) inject_content(const float* features, const float* held, const float* slope, const unsigned* positive,
                            Window window, int channels, float* gradient)
 {
     long long index = element_of_thread();
@@ -46,7 +47,7 @@ KERNEL(256) inject_content(const float* features, const float* held, float slope
         return;
     long long element = element_of(window, index, channels);
     if (is_positive(positive, element))
-        gradient[element] += slope * (features[element] - held[index]);
+        gradient[element] += *slope * (features[element] - held[index]);
 }
 ENTRY(inject_content)
 

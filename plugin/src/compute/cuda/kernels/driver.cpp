@@ -3,7 +3,7 @@
 // the loader find it first.
 //
 // EMULATED_CARD_FAILS_AT=N makes the Nth launch fail, and all that comes after, as a card does that has gone wrong; at 0
-// the kernels cannot be loaded.
+// the kernels cannot be loaded. EMULATED_CARD_REFUSES=NAME makes a function refuse its service.
 #include "all.cu"
 
 #include <atomic>
@@ -70,6 +70,13 @@ std::atomic<bool> has_failed = false;
 
 Result work() { return has_failed ? LAUNCH_FAILED : SUCCESS; }
 
+// Whether a function is to refuse its service.
+bool refuses(const char* function)
+{
+    const char* refused = std::getenv("EMULATED_CARD_REFUSES");
+    return refused != nullptr && std::strcmp(refused, function) == 0;
+}
+
 int something;
 
 } // namespace
@@ -117,6 +124,20 @@ Result cuMemFree_v2(Address address)
     if (allocations().erase(address) == 0)
         return INVALID_VALUE;
     delete[] reinterpret_cast<char*>(address);
+    return SUCCESS;
+}
+
+Result cuMemHostAlloc(void** memory, size_t bytes, unsigned)
+{
+    if (refuses("cuMemHostAlloc"))
+        return OUT_OF_MEMORY;
+    *memory = std::malloc(bytes);
+    return SUCCESS;
+}
+
+Result cuMemFreeHost(void* memory)
+{
+    std::free(memory);
     return SUCCESS;
 }
 
