@@ -1,10 +1,11 @@
-//! NVIDIA's driver, as much of it as is needed: a card, memory on it, the kernels, and, in [`host`], main memory that it
-//! copies well. All unsafe code of the backend is here.
+//! NVIDIA's driver, as much of it as is needed: a card, memory on it, and the kernels; in [`host`], main memory that
+//! it copies well; in [`graph`], launches that are kept. All unsafe code of the backend is here.
 //!
 //! The driver's library is looked for when a card is first asked for, so that the plugin loads on a machine without one.
 //! (cudarc panics at the first call where the library is missing: hence [`is_there`].) Everything runs in one stream per
 //! card, in the order in which it was asked for; what is copied back is waited for.
 
+mod graph;
 mod host;
 
 use std::ffi::{CString, c_void};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys;
 
+pub use self::graph::Graph;
 pub use self::host::HostMemory;
 use super::kernels::{Argument, Kernel};
 use crate::{Error, Result};

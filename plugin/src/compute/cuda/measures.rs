@@ -45,7 +45,7 @@ impl Pass<'_> {
     }
 
     /// The statistics of the part, into the block: moments, and distances if it holds its content.
-    pub fn measure(&self) -> Result<()> {
+    pub(super) fn measure(&self) -> Result<()> {
         for index in 0..self.part.plan.style_layers.len() {
             for region in self.regions(index) {
                 self.moments(region)?;
@@ -89,7 +89,7 @@ impl Pass<'_> {
             self.card.launch(total, (blocks, 1), &mut arguments)
         };
         let slices = Slices::of_moments(pixels, channels);
-        let kernel = self.precision.second_moments();
+        let kernel = self.weights.precision.second_moments();
         let blocks = (channels * channels).div_ceil(ELEMENTS);
         sums(
             kernel,
@@ -120,7 +120,7 @@ impl Pass<'_> {
     }
 
     /// Adds what the derivatives of a layer's statistics say to the gradient at its features, which lies at an offset.
-    pub fn inject(&self, layer: Layer, gradient: usize) -> Result<()> {
+    pub(super) fn inject(&self, layer: Layer, gradient: usize) -> Result<()> {
         let plan = &self.part.plan;
         if let Some(index) = plan.style_layers.iter().position(|&style| style == layer) {
             for region in self.regions(index) {
@@ -154,7 +154,8 @@ impl Pass<'_> {
             self.at(gradient),
         ];
         let grid = (pixels.div_ceil(PIXELS), channels / CHANNELS);
-        self.card.launch(self.precision.inject_moments(), grid, &mut arguments)
+        self.card
+            .launch(self.weights.precision.inject_moments(), grid, &mut arguments)
     }
 
     fn inject_content(&self, layer: Layer, index: usize, gradient: usize) -> Result<()> {

@@ -13,7 +13,7 @@
 //! - [`kernels`], what the kernels are called and take;
 //! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there; [`statistics`], what is
 //!   read and written at every step;
-//! - [`pass`] and [`measures`], once up and down the network.
+//! - [`pass`] and [`measures`], once up and down the network; [`replay`], the same as a graph.
 //!
 //! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Pictures
 //! and statistics cross the seam in main memory.
@@ -25,6 +25,7 @@ mod layout;
 mod measures;
 mod part;
 mod pass;
+mod replay;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use self::kernels::Precision;
 use self::layout::Layout;
 use self::part::Part;
 use self::pass::Pass;
+use self::replay::Sequences;
 use self::weights::Weights;
 use super::{Backend, ContentDistance, Statistics, StatisticsGradient, Tiling, expect_shape};
 use crate::network::Network;
@@ -48,9 +50,12 @@ use crate::{Error, Result, samples};
 /// The network on an NVIDIA card.
 pub struct CudaBackend {
     card: Arc<Card>,
-    precision: Precision,
     weights: Weights,
     prepared: Option<Prepared>,
+    /// What is launched again and again, of each part; none when nothing is prepared.
+    sequences: Vec<Sequences>,
+    /// What is wrong with the card's graphs.
+    fault_of_graphs: Option<Error>,
 }
 
 /// Parts of a picture, and what has happened to them.
@@ -71,12 +76,14 @@ impl CudaBackend {
     /// [`Error::Device`] when it cannot be used, [`Error::Memory`] when it has no room for the weights.
     pub fn new(network: &Network, number: usize, precision: Precision) -> Result<Self> {
         let card = Card::open(number, kernels::PTX)?;
-        let weights = Weights::new(&card, network)?;
+        let weights = Weights::new(&card, network, precision)?;
+        let fault_of_graphs = replay::try_out(&card).err();
         Ok(Self {
             card,
-            precision,
             weights,
             prepared: None,
+            sequences: Vec::new(),
+            fault_of_graphs,
         })
     }
 
@@ -100,21 +107,37 @@ impl CudaBackend {
         samples::lend(&picture.contiguous()?, |samples| prepared.memory.write(place, samples))?
     }
 
-    fn pass(&self, part: usize) -> Result<Pass<'_>> {
-        let prepared = self.prepared()?;
-        Ok(Pass {
-            card: &self.card,
-            precision: self.precision,
-            weights: &self.weights,
-            layout: &prepared.layout,
-            memory: &prepared.memory,
-            part: &prepared.parts[part],
-            room: &prepared.layout.parts[part],
-        })
+    /// Up the network with a part, or down again.
+    fn run(&mut self, part: usize, direction: Direction) -> Result<()> {
+        let prepared = self.prepared.as_ref().ok_or_else(unprepared)?;
+        let pass = prepared.pass(&self.card, &self.weights, part);
+        let (card, fault) = (&self.card, &mut self.fault_of_graphs);
+        let Sequences { up, down } = &mut self.sequences[part];
+        match direction {
+            Direction::Up => up.run(card, fault, || pass.up()),
+            Direction::Down => down.run(card, fault, || pass.down()),
+        }
     }
 }
 
+#[derive(Clone, Copy)]
+enum Direction {
+    Up,
+    Down,
+}
+
 impl Prepared {
+    fn pass<'a>(&'a self, card: &'a Card, weights: &'a Weights, part: usize) -> Pass<'a> {
+        Pass {
+            card,
+            weights,
+            layout: &self.layout,
+            memory: &self.memory,
+            part: &self.parts[part],
+            room: &self.layout.parts[part],
+        }
+    }
+
     /// The block of statistics, when the card has filled it.
     fn read_block(&mut self) -> Result<()> {
         self.memory.read_block(self.layout.block.at, &mut self.block)
@@ -127,7 +150,7 @@ impl Backend for CudaBackend {
     }
 
     fn description(&self) -> String {
-        let precision = match self.precision {
+        let precision = match self.weights.precision {
             Precision::Float32 => "float32",
             Precision::Tf32 => "TF32",
         };
@@ -135,7 +158,11 @@ impl Backend for CudaBackend {
             Some(prepared) if !prepared.block.is_locked() => ", copied by way of pageable memory",
             _ => "",
         };
-        format!("CUDA, {}, {precision}{copies}", self.card.name())
+        let launches = match &self.fault_of_graphs {
+            Some(fault) => format!(", kernel by kernel ({fault})"),
+            None => String::new(),
+        };
+        format!("CUDA, {}, {precision}{copies}{launches}", self.card.name())
     }
 
     fn memory(&self, tiling: &Tiling) -> u64 {
@@ -152,6 +179,7 @@ impl Backend for CudaBackend {
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
         // The old memory goes before the new one comes.
+        self.sequences.clear();
         self.prepared = None;
         let layout = Layout::of(tiling)?;
         let memory = Memory::new(&self.card, layout.bytes)?;
@@ -164,6 +192,7 @@ impl Backend for CudaBackend {
             }
             parts.push(part);
         }
+        self.sequences = Sequences::of_parts(parts.len());
         self.prepared = Some(Prepared {
             layout,
             memory,
@@ -176,9 +205,14 @@ impl Backend for CudaBackend {
 
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
         self.take_in(part, picture)?;
-        let pass = self.pass(part)?;
+        let pass = self.prepared()?.pass(&self.card, &self.weights, part);
         pass.forward()?;
         pass.hold()?;
+        if !self.prepared()?.parts[part].holds_content {
+            let Sequences { up, down } = &mut self.sequences[part];
+            up.forget();
+            down.forget();
+        }
         let prepared = self.prepared_mut()?;
         prepared.read_block()?;
         prepared.parts[part].holds_content = true;
@@ -190,9 +224,7 @@ impl Backend for CudaBackend {
 
     fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
         self.take_in(part, picture)?;
-        let pass = self.pass(part)?;
-        pass.forward()?;
-        pass.measure()?;
+        self.run(part, Direction::Up)?;
         let prepared = self.prepared_mut()?;
         prepared.read_block()?;
         prepared.went_forward = Some(part);
@@ -210,7 +242,7 @@ impl Backend for CudaBackend {
         let (block, bytes) = (&prepared.layout.block, prepared.block.bytes_mut()?);
         block.put_derivatives(gradient, &prepared.parts[part], bytes)?;
         prepared.memory.write_block(block.at, &mut prepared.block)?;
-        self.pass(part)?.backward()?;
+        self.run(part, Direction::Down)?;
         let prepared = self.prepared()?;
         let (height, width) = (prepared.parts[part].plan.height, prepared.parts[part].plan.width);
         let picture: Vec<f32> = prepared.memory.read(prepared.layout.picture, 3 * height * width)?;

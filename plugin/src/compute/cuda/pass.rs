@@ -4,7 +4,7 @@
 //! A gradient is always stored as it is below its layer's ReLU: whatever adds to it asks the layer's bits.
 
 use super::driver::{Card, Memory};
-use super::kernels::{Argument, Kernel, MapWindow, Precision};
+use super::kernels::{Argument, Kernel, MapWindow};
 use super::layout::{LayerRoom, Layout, PartRoom, PooledRoom, measures};
 use super::part::Part;
 use super::weights::Weights;
@@ -21,7 +21,6 @@ pub(super) const ELEMENTS: usize = 256;
 /// A network and a picture's memory on a card, and what is to be computed.
 pub struct Pass<'a> {
     pub card: &'a Card,
-    pub precision: Precision,
     pub weights: &'a Weights,
     pub layout: &'a Layout,
     pub memory: &'a Memory,
@@ -62,6 +61,12 @@ impl Pass<'_> {
         let features = self.layer_room(layer).features;
         let features = features.ok_or_else(|| Error::Internal("a measured layer kept no features".into()))?;
         Ok(self.at(features))
+    }
+
+    /// From the picture, which is in its place, to its statistics, which are left in the block.
+    pub fn up(&self) -> Result<()> {
+        self.forward()?;
+        self.measure()
     }
 
     /// From the picture, which is in its place, to the features of every layer.
@@ -109,12 +114,12 @@ impl Pass<'_> {
         let mut arguments = [input, weights, bias, output, positive, rows, columns, inputs, outputs];
         let grid = (blocks, layer.outputs() / CHANNELS);
         self.card
-            .launch(self.precision.convolve_forward(), grid, &mut arguments)
+            .launch(self.weights.precision.convolve_forward(), grid, &mut arguments)
     }
 
     /// From the derivatives of statistics, which are in the block, to that of the picture, which is left in the picture's
     /// place.
-    pub fn backward(&self) -> Result<()> {
+    pub fn down(&self) -> Result<()> {
         let [mut gradient, mut other] = self.layout.buffers;
         let Some(top) = self.layout.layers.last() else {
             let bytes = 3 * self.part.plan.height * self.part.plan.width * size_of::<f32>();
@@ -144,7 +149,7 @@ impl Pass<'_> {
             let mut arguments = [from, weights, mask, self.at(other), rows, columns, outputs, inputs];
             let grid = (blocks, layer.inputs() / CHANNELS);
             self.card
-                .launch(self.precision.convolve_backward(), grid, &mut arguments)?;
+                .launch(self.weights.precision.convolve_backward(), grid, &mut arguments)?;
             if let Some(pooled) = below.pooled {
                 self.pull_back(below, pooled, other, gradient)?;
             } else {

@@ -7,6 +7,7 @@
 
 mod on_a_card;
 mod on_a_card_that_fails_in_mid_render;
+mod on_a_card_without_graphs;
 
 use std::path::Path;
 use std::process::Command;
@@ -44,7 +45,10 @@ fn run_apart(group: &str, driver: Option<&Path>, told: Option<(&str, &str)>) -> 
 }
 
 /// The emulated driver, in a folder that the loader can be told of.
-static EMULATED: LazyLock<Option<tempfile::TempDir>> = LazyLock::new(|| {
+static EMULATED: LazyLock<Option<tempfile::TempDir>> = LazyLock::new(|| emulated(&[]));
+
+/// An emulated driver, made with more of the compiler's options.
+fn emulated(options: &[&str]) -> Option<tempfile::TempDir> {
     if Command::new("g++").arg("--version").output().is_err() || !cfg!(target_os = "linux") {
         eprintln!("SKIPPED: no card can be emulated without Linux and g++");
         return None;
@@ -65,6 +69,7 @@ static EMULATED: LazyLock<Option<tempfile::TempDir>> = LazyLock::new(|| {
         ])
         .arg(folder.path().join("libcuda.so"))
         .arg(source)
+        .args(options)
         .output()
         .unwrap();
     assert!(
@@ -73,7 +78,7 @@ static EMULATED: LazyLock<Option<tempfile::TempDir>> = LazyLock::new(|| {
         String::from_utf8_lossy(&compiled.stderr)
     );
     Some(folder)
-});
+}
 
 #[test]
 fn an_emulated_card_computes_what_the_processor_does() {
@@ -100,11 +105,22 @@ fn a_card_that_fails_is_an_error() {
 fn what_a_driver_refuses_is_done_without() {
     if let Some(driver) = &*EMULATED {
         let refusing = |function| Some(("EMULATED_CARD_REFUSES", function));
-        run_apart(
-            "on_a_card_without_locked_memory",
-            Some(driver.path()),
-            refusing("cuMemHostAlloc"),
-        );
+        let group = "on_a_card_without_locked_memory";
+        run_apart(group, Some(driver.path()), refusing("cuMemHostAlloc:1"));
+        // At once, while it is tried out, and later.
+        let refused = [
+            "cuStreamBeginCapture_v2:1",
+            "cuStreamEndCapture:2",
+            "cuGraphInstantiateWithFlags:3",
+            "cuGraphLaunch:7",
+        ];
+        for function in refused {
+            run_apart("on_a_card_without_graphs", Some(driver.path()), refusing(function));
+        }
+    }
+    if let Some(driver) = emulated(&["-DWITHOUT_GRAPHS"]) {
+        let said = run_apart("on_a_card_without_graphs", Some(driver.path()), None);
+        assert!(said.contains("'s driver has no cuStreamBeginCapture_v2"), "{said}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::driver::{Card, Memory};
-use super::kernels::{Argument, Scaling};
+use super::kernels::{Argument, Precision, Scaling};
 use crate::Result;
 use crate::network::{Convolution, Layer, Network};
 
@@ -11,6 +11,8 @@ use crate::network::{Convolution, Layer, Network};
 pub struct Weights {
     memory: Memory,
     layers: Vec<Offsets>,
+    /// How products with them are made.
+    pub precision: Precision,
     /// How pictures are brought into the network's input space.
     pub scaling: Scaling,
 }
@@ -29,7 +31,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room.
-    pub fn new(card: &Arc<Card>, network: &Network) -> Result<Self> {
+    pub fn new(card: &Arc<Card>, network: &Network, precision: Precision) -> Result<Self> {
         let memory = Memory::new(card, Self::bytes())?;
         let mut end = 0;
         let mut put = |values: &[f32]| {
@@ -69,6 +71,7 @@ impl Weights {
         Ok(Self {
             memory,
             layers,
+            precision,
             scaling,
         })
     }

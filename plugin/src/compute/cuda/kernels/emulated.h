@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <tuple>
 #include <ucontext.h>
 #include <utility>
 #include <vector>
@@ -172,7 +173,7 @@ inline void collective(Collective what, void* passed)
     wait(State::AtWarp);
 }
 
-// A kernel as the driver calls it: its arguments are where a list of pointers points.
+// A kernel as the driver calls it: its arguments are where a list of pointers points, and are copied from there.
 using Bound = std::function<void()> (*)(void** arguments, void (*kernel)());
 
 struct Known
@@ -190,7 +191,8 @@ inline std::map<std::string, Known>& kernels()
 template <class... Arguments, size_t... INDEX>
 std::function<void()> bind(void** arguments, void (*kernel)(Arguments...), std::index_sequence<INDEX...>)
 {
-    return [=] { kernel(*static_cast<std::remove_reference_t<Arguments>*>(arguments[INDEX])...); };
+    std::tuple<Arguments...> values{*static_cast<Arguments*>(arguments[INDEX])...};
+    return [=] { std::apply(kernel, values); };
 }
 
 struct Entry

@@ -1,5 +1,7 @@
 //! What holds on a card, be it real or emulated.
 
+pub mod replays;
+
 use super::*;
 
 #[test]
