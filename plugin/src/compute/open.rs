@@ -8,10 +8,10 @@ use candle_core::Device;
 use super::candle::CandleBackend;
 use super::cpu::CpuBackend;
 #[cfg(not(feature = "cuda"))]
-use super::cuda::{CudaBackend, Precision};
+use super::cuda::{self, CudaBackend};
 use super::{Backend, trial};
 use crate::network::Network;
-use crate::settings;
+use crate::settings::{self, Precision};
 use crate::{Error, Result, threads};
 
 /// A backend, and what should be told about the choice.
@@ -23,21 +23,21 @@ pub struct Opened {
 }
 
 /// Opens the network in `model` (the built-in one when empty) on a device with at most `threads` processor threads (0
-/// for all).
+/// for all). Our own backend for NVIDIA cards computes a draft in bfloat16; the others know one precision, float32.
 ///
 /// # Errors
 /// [`Error::Model`] for a file that is not a VGG-19, [`Error::Device`] for a device that was asked for by name and
 /// cannot be had. Only `auto` chooses, and says what is wrong with a card that it does not use.
-pub fn open(device: settings::Device, model: &str, threads: usize) -> Result<Opened> {
+pub fn open(device: settings::Device, precision: Precision, model: &str, threads: usize) -> Result<Opened> {
     let network = match model {
         "" => Network::embedded()?,
         path => Arc::new(Network::load(Path::new(path))?),
     };
     let mut notes = Vec::new();
     let backend = match device {
-        settings::Device::Auto => best(&network, threads, &mut notes)?,
+        settings::Device::Auto => best(&network, precision, threads, &mut notes)?,
         settings::Device::Cpu => None,
-        card => Some(open_card(&network, card, threads)?),
+        card => Some(open_card(&network, card, precision, threads)?),
     };
     let backend = match backend {
         Some(on_card) => on_card,
@@ -46,9 +46,14 @@ pub fn open(device: settings::Device, model: &str, threads: usize) -> Result<Ope
     Ok(Opened { backend, notes })
 }
 
-fn open_card(network: &Arc<Network>, card: settings::Device, threads: usize) -> Result<Box<dyn Backend>> {
+fn open_card(
+    network: &Arc<Network>,
+    card: settings::Device,
+    precision: Precision,
+    threads: usize,
+) -> Result<Box<dyn Backend>> {
     match card {
-        settings::Device::Cuda(number) => cuda(network, number, threads),
+        settings::Device::Cuda(number) => cuda(network, number, precision, threads),
         settings::Device::Metal => metal(network, threads),
         other => Err(Error::Internal(format!("{other:?} is not a card"))),
     }
@@ -56,13 +61,17 @@ fn open_card(network: &Arc<Network>, card: settings::Device, threads: usize) -> 
 
 /// Our own backend, which needs nothing but the driver.
 #[cfg(not(feature = "cuda"))]
-fn cuda(network: &Arc<Network>, number: usize, _threads: usize) -> Result<Box<dyn Backend>> {
-    Ok(Box::new(CudaBackend::new(network, number, Precision::Tf32)?))
+fn cuda(network: &Arc<Network>, number: usize, precision: Precision, _threads: usize) -> Result<Box<dyn Backend>> {
+    let precision = match precision {
+        Precision::Standard => cuda::Precision::Tf32,
+        Precision::Draft => cuda::Precision::Bfloat16,
+    };
+    Ok(Box::new(CudaBackend::new(network, number, precision)?))
 }
 
 /// candle's, in builds for it.
 #[cfg(feature = "cuda")]
-fn cuda(network: &Arc<Network>, number: usize, threads: usize) -> Result<Box<dyn Backend>> {
+fn cuda(network: &Arc<Network>, number: usize, _precision: Precision, threads: usize) -> Result<Box<dyn Backend>> {
     let unusable = |error| Error::Device(format!("device: cuda:{number} cannot be used: {error}"));
     let device = Device::new_cuda(number).map_err(unusable)?;
     Ok(Box::new(CandleBackend::new(network.clone(), device, threads)?))
@@ -106,11 +115,19 @@ struct Choice {
 
 /// The card that takes the least time, if it takes less than so many threads of the processor. What is wrong with others
 /// is noted.
-fn best(network: &Arc<Network>, threads: usize, notes: &mut Vec<String>) -> Result<Option<Box<dyn Backend>>> {
+fn best(
+    network: &Arc<Network>,
+    precision: Precision,
+    threads: usize,
+    notes: &mut Vec<String>,
+) -> Result<Option<Box<dyn Backend>>> {
     // A lock is held, which nothing else on this thread may want.
     let choice = threads::apart(|| choice(network, threads))?;
     notes.extend(choice.notes);
-    let opened = choice.card.map(|card| open_card(network, card, threads)).transpose();
+    let opened = choice
+        .card
+        .map(|card| open_card(network, card, precision, threads))
+        .transpose();
     Ok(opened.unwrap_or_else(|error| {
         notes.push(format!("{error}; the processor is used"));
         None
@@ -142,7 +159,9 @@ fn choose(network: &Arc<Network>, threads: usize) -> Result<Choice> {
     let mut card = None;
     if !cards.is_empty() {
         let mut processor = CpuBackend::new(network.clone(), threads)?;
-        let opened = cards.into_iter().map(|card| (card, open_card(network, card, threads)));
+        // A draft's rounding would hide what is wrong with a card.
+        let open = |card| open_card(network, card, Precision::Standard, threads);
+        let opened = cards.into_iter().map(|card| (card, open(card)));
         let (quickest, faults) = trial::quickest(&mut processor, opened)?;
         card = quickest;
         notes.extend(faults);

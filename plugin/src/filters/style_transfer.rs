@@ -51,7 +51,7 @@ pub fn render(
     settings: &StyleTransfer,
     control: &dyn Control,
 ) -> Result<Rendered> {
-    let opened = compute::open(settings.device, &settings.model, settings.threads)?;
+    let opened = compute::open(settings.device, settings.precision, &settings.model, settings.threads)?;
     for note in &opened.notes {
         control.log(LogLevel::Warning, note);
     }
@@ -62,7 +62,12 @@ pub fn render(
     let render = Render::new(content.size(), styles, settings, control)?;
     let mut course = render.begin(content)?;
     let processor = || {
-        let opened = compute::open(settings::Device::Cpu, &settings.model, settings.threads)?;
+        let opened = compute::open(
+            settings::Device::Cpu,
+            settings.precision,
+            &settings.model,
+            settings.threads,
+        )?;
         Ok(opened.backend)
     };
     let flow = fallback::follow(&render, &mut course, opened.backend, processor)?;

@@ -2,9 +2,11 @@
 //!
 //! Between forward and backward remain, of each layer, one bit per activation; the features of layers that are measured
 //! (or go into an L2 pooling); and what a pooling's gradient needs. All else goes through two buffers, each as large as
-//! the largest map, both ways. Parts share all of this, and have of their own the regions' weights and the content's
+//! the largest map, both ways. With maps in bfloat16, the features that are kept are so in float32 besides. Parts share
+//! all of this, and have of their own the regions' weights and the content's
 //! features.
 
+use super::kernels::Precision;
 use super::statistics::Block;
 use crate::compute::{Plan, Pooling, Tiling};
 use crate::network::Layer;
@@ -27,7 +29,7 @@ pub struct LayerRoom {
     pub layer: Layer,
     /// A bit for each activation.
     pub positive: usize,
-    /// The features, where they are kept.
+    /// The features in float32, where they are kept.
     pub features: Option<usize>,
     /// The pooling that comes after it.
     pub pooled: Option<PooledRoom>,
@@ -136,9 +138,9 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Internal`] for regions without their number.
-    pub fn of(tiling: &Tiling) -> Result<Self> {
+    pub fn of(tiling: &Tiling, precision: Precision) -> Result<Self> {
         let plan = tiling.largest();
-        let float = size_of::<f32>();
+        let (float, number) = (size_of::<f32>(), precision.bytes_of_number());
         let pixels = |layer: Layer| (plan.height >> layer.pools()) * (plan.width >> layer.pools());
         let top = plan.style_layers.iter().chain(&plan.content_layers).max();
         let layers = &Layer::ALL[..top.map_or(0, |top| top.index() + 1)];
@@ -159,7 +161,7 @@ impl Layout {
                     },
                     Pooling::Average => PooledRoom::Average,
                     Pooling::L2 => PooledRoom::L2 {
-                        output: places.take(elements * float),
+                        output: places.take(elements * number),
                     },
                 }),
             }
@@ -167,7 +169,7 @@ impl Layout {
         let rooms: Vec<_> = rooms.collect();
         let largest = layers
             .iter()
-            .map(|&layer| pixels(layer) * layer.outputs() * float)
+            .map(|&layer| pixels(layer) * layer.outputs() * number)
             .max();
         let buffers = [(); 2].map(|()| places.take(largest.unwrap_or(0)));
         let style = || plan.style_layers.iter().copied();

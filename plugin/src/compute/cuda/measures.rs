@@ -170,6 +170,7 @@ impl Pass<'_> {
             self.at(gradient),
         ];
         let blocks = (pixels * layer.outputs()).div_ceil(ELEMENTS);
-        self.card.launch(Kernel::INJECT_CONTENT, (blocks, 1), &mut arguments)
+        self.card
+            .launch(self.weights.precision.inject_content(), (blocks, 1), &mut arguments)
     }
 }

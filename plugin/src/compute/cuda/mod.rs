@@ -153,6 +153,7 @@ impl Backend for CudaBackend {
         let precision = match self.weights.precision {
             Precision::Float32 => "float32",
             Precision::Tf32 => "TF32",
+            Precision::Bfloat16 => "bfloat16",
         };
         let copies = match &self.prepared {
             Some(prepared) if !prepared.block.is_locked() => ", copied by way of pageable memory",
@@ -167,13 +168,15 @@ impl Backend for CudaBackend {
 
     fn memory(&self, tiling: &Tiling) -> u64 {
         // What cannot be laid out cannot be afforded either.
-        Layout::of(tiling).map_or(u64::MAX, |layout| (layout.bytes + Weights::bytes()) as u64)
+        let precision = self.weights.precision;
+        let layout = Layout::of(tiling, precision);
+        layout.map_or(u64::MAX, |layout| (layout.bytes + Weights::bytes(precision)) as u64)
     }
 
     fn free_memory(&self) -> Option<u64> {
         // What is prepared is given back before anything else is.
         let prepared = self.prepared.as_ref().map_or(0, |prepared| prepared.layout.bytes);
-        let taken = (prepared + Weights::bytes()) as u64;
+        let taken = (prepared + Weights::bytes(self.weights.precision)) as u64;
         Some(self.card.free_memory().map_or(0, |free| free + taken))
     }
 
@@ -181,7 +184,7 @@ impl Backend for CudaBackend {
         // The old memory goes before the new one comes.
         self.sequences.clear();
         self.prepared = None;
-        let layout = Layout::of(tiling)?;
+        let layout = Layout::of(tiling, self.weights.precision)?;
         let memory = Memory::new(&self.card, layout.bytes)?;
         let block = HostMemory::new(&self.card, layout.block.bytes)?;
         let mut parts = Vec::new();

@@ -4,7 +4,7 @@
 //! A gradient is always stored as it is below its layer's ReLU: whatever adds to it asks the layer's bits.
 
 use super::driver::{Card, Memory};
-use super::kernels::{Argument, Kernel, MapWindow};
+use super::kernels::{Argument, MapWindow, Precision};
 use super::layout::{LayerRoom, Layout, PartRoom, PooledRoom, measures};
 use super::part::Part;
 use super::weights::Weights;
@@ -71,13 +71,18 @@ impl Pass<'_> {
 
     /// From the picture, which is in its place, to the features of every layer.
     pub fn forward(&self) -> Result<()> {
+        let precision = self.weights.precision;
         let mut input = self.layout.picture;
         for room in &self.layout.layers {
             let layer = room.layer;
             let (height, width) = self.size(layer);
             let other = |taken: usize| self.layout.buffers[usize::from(taken == self.layout.buffers[0])];
-            let output = room.features.unwrap_or_else(|| other(input));
-            self.convolve_forward(layer, input, output, room.positive)?;
+            // In float32, what is kept is what goes on.
+            let (output, kept) = match room.features {
+                Some(features) if precision != Precision::Bfloat16 => (features, None),
+                features => (other(input), features),
+            };
+            self.convolve_forward(room, input, output, kept)?;
             input = output;
             let Some(pooled) = room.pooled else { continue };
             let channels = layer.outputs();
@@ -88,9 +93,12 @@ impl Pass<'_> {
             let (from, into) = (self.at(input), self.at(to));
             let sizes = [height, width, channels].map(Argument::size);
             let (kernel, mut arguments) = match pooled {
-                PooledRoom::Max { winners } => (Kernel::POOL_MAX, vec![from, into, self.at(winners)]),
-                PooledRoom::Average => (Kernel::POOL_AVERAGE, vec![from, into]),
-                PooledRoom::L2 { .. } => (Kernel::POOL_L2, vec![from, into, Argument::Float(Pooling::L2_SCALE)]),
+                PooledRoom::Max { winners } => (precision.pool_max(), vec![from, into, self.at(winners)]),
+                PooledRoom::Average => (precision.pool_average(), vec![from, into]),
+                PooledRoom::L2 { .. } => (
+                    precision.pool_l2(),
+                    vec![from, into, Argument::Float(Pooling::L2_SCALE)],
+                ),
             };
             arguments.extend(sizes);
             let blocks = (height / 2 * (width / 2) * channels).div_ceil(ELEMENTS);
@@ -100,18 +108,23 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn convolve_forward(&self, layer: Layer, input: usize, output: usize, positive: usize) -> Result<()> {
+    fn convolve_forward(&self, room: &LayerRoom, input: usize, output: usize, kept: Option<usize>) -> Result<()> {
+        let layer = room.layer;
         let (height, width) = self.size(layer);
         let blocks = (height * width).div_ceil(PIXELS);
         let (weights, bias) = (self.weights.forward(layer), self.weights.bias(layer));
-        let (input, output, positive) = (self.at(input), self.at(output), self.at(positive));
+        let (input, output, positive) = (self.at(input), self.at(output), self.at(room.positive));
+        let kept = kept.map_or(Argument::NULL, |kept| self.at(kept));
         let [rows, columns, inputs, outputs] = [height, width, layer.inputs(), layer.outputs()].map(Argument::size);
         if layer.index() == 0 {
             let scaling = Argument::Scaling(self.weights.scaling);
-            let mut arguments = [input, weights, bias, scaling, output, positive, rows, columns];
-            return self.card.launch(Kernel::PICTURE_FORWARD, (blocks, 1), &mut arguments);
+            let mut arguments = [input, weights, bias, scaling, output, kept, positive, rows, columns];
+            let kernel = self.weights.precision.picture_forward();
+            return self.card.launch(kernel, (blocks, 1), &mut arguments);
         }
-        let mut arguments = [input, weights, bias, output, positive, rows, columns, inputs, outputs];
+        let mut arguments = [
+            input, weights, bias, output, kept, positive, rows, columns, inputs, outputs,
+        ];
         let grid = (blocks, layer.outputs() / CHANNELS);
         self.card
             .launch(self.weights.precision.convolve_forward(), grid, &mut arguments)
@@ -126,7 +139,7 @@ impl Pass<'_> {
             return self.memory.clear(self.layout.picture, bytes);
         };
         let (height, width) = self.size(top.layer);
-        let bytes = height * width * top.layer.outputs() * size_of::<f32>();
+        let bytes = height * width * top.layer.outputs() * self.weights.precision.bytes_of_number();
         self.memory.clear(gradient, bytes)?;
         for room in self.layout.layers.iter().rev() {
             let layer = room.layer;
@@ -140,7 +153,8 @@ impl Pass<'_> {
             let Some(below) = layer.index().checked_sub(1).map(|below| &self.layout.layers[below]) else {
                 let scaling = Argument::Scaling(self.weights.scaling);
                 let mut arguments = [from, weights, scaling, self.at(self.layout.picture), rows, columns];
-                return self.card.launch(Kernel::PICTURE_BACKWARD, (blocks, 1), &mut arguments);
+                let kernel = self.weights.precision.picture_backward();
+                return self.card.launch(kernel, (blocks, 1), &mut arguments);
             };
             let mask = match below.pooled {
                 Some(_) => Argument::NULL,
@@ -164,16 +178,17 @@ impl Pass<'_> {
         let layer = room.layer;
         let (height, width) = self.size(layer);
         let (gradient, positive, output) = (self.at(from), self.at(room.positive), self.at(to));
+        let precision = self.weights.precision;
         let (kernel, mut arguments) = match pooled {
             PooledRoom::Max { winners } => (
-                Kernel::POOL_MAX_BACK,
+                precision.pool_max_back(),
                 vec![gradient, self.at(winners), positive, output],
             ),
-            PooledRoom::Average => (Kernel::POOL_AVERAGE_BACK, vec![gradient, positive, output]),
+            PooledRoom::Average => (precision.pool_average_back(), vec![gradient, positive, output]),
             PooledRoom::L2 { output: root } => {
                 let (features, scale) = (self.features(layer)?, Argument::Float(Pooling::L2_SCALE));
                 let arguments = vec![gradient, features, self.at(root), positive, output, scale];
-                (Kernel::POOL_L2_BACK, arguments)
+                (precision.pool_l2_back(), arguments)
             }
         };
         arguments.extend([height, width, layer.outputs()].map(Argument::size));
