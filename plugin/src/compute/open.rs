@@ -18,6 +18,8 @@ use crate::{Error, Result, threads};
 pub struct Opened {
     /// The network, ready to be prepared.
     pub backend: Box<dyn Backend>,
+    /// Where it computes.
+    pub device: settings::Device,
     /// What is wrong with cards that might have been used.
     pub notes: Vec<String>,
 }
@@ -34,16 +36,19 @@ pub fn open(device: settings::Device, precision: Precision, model: &str, threads
         path => Arc::new(Network::load(Path::new(path))?),
     };
     let mut notes = Vec::new();
-    let backend = match device {
+    let on_card = match device {
         settings::Device::Auto => best(&network, precision, threads, &mut notes)?,
         settings::Device::Cpu => None,
-        card => Some(open_card(&network, card, precision, threads)?),
+        card => Some((card, open_card(&network, card, precision, threads)?)),
     };
-    let backend = match backend {
+    let (device, backend) = match on_card {
         Some(on_card) => on_card,
-        None => Box::new(CpuBackend::new(network, threads)?),
+        None => (
+            settings::Device::Cpu,
+            Box::new(CpuBackend::new(network, threads)?) as Box<dyn Backend>,
+        ),
     };
-    Ok(Opened { backend, notes })
+    Ok(Opened { backend, device, notes })
 }
 
 fn open_card(
@@ -103,6 +108,42 @@ fn cuda_cards() -> Result<usize> {
     Ok(1)
 }
 
+/// What this process has found out about cards.
+struct Known {
+    choices: Vec<Choice>,
+    /// Cards that failed in a job, and how.
+    failed: Vec<(settings::Device, String)>,
+}
+
+static KNOWN: Mutex<Known> = Mutex::new(Known {
+    choices: Vec::new(),
+    failed: Vec::new(),
+});
+
+impl Known {
+    /// Takes down that a card failed: what was chosen has to be chosen anew.
+    fn add_failure(&mut self, card: settings::Device, error: &Error) {
+        self.failed.retain(|(failed, _)| *failed != card);
+        self.failed.push((card, error.to_string()));
+        self.choices.clear();
+    }
+
+    /// How a card failed in an earlier job, if it did.
+    fn failure(&self, card: settings::Device) -> Option<String> {
+        let failure = self.failed.iter().find(|(failed, _)| *failed == card);
+        failure.map(|(_, error)| format!("{error} in an earlier job; it is not used"))
+    }
+}
+
+/// From now on `auto` does not choose this card, which failed in a job; whoever names it still gets it. That it was short
+/// of memory is no failure of its own: there may be more at another time.
+pub fn distrust(card: settings::Device, error: &Error) {
+    if matches!(error, Error::Device(_)) {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.add_failure(card, error);
+    }
+}
+
 /// What was found of the cards beside so many threads of the processor.
 #[derive(Clone)]
 struct Choice {
@@ -120,13 +161,13 @@ fn best(
     precision: Precision,
     threads: usize,
     notes: &mut Vec<String>,
-) -> Result<Option<Box<dyn Backend>>> {
+) -> Result<Option<(settings::Device, Box<dyn Backend>)>> {
     // A lock is held, which nothing else on this thread may want.
     let choice = threads::apart(|| choice(network, threads))?;
     notes.extend(choice.notes);
     let opened = choice
         .card
-        .map(|card| open_card(network, card, precision, threads))
+        .map(|card| open_card(network, card, precision, threads).map(|backend| (card, backend)))
         .transpose();
     Ok(opened.unwrap_or_else(|error| {
         notes.push(format!("{error}; the processor is used"));
@@ -134,20 +175,19 @@ fn best(
     }))
 }
 
-/// What is chosen, once for each number of threads.
+/// What is chosen, once for each number of threads, and again when a card has failed.
 fn choice(network: &Arc<Network>, threads: usize) -> Result<Choice> {
-    static CHOICES: Mutex<Vec<Choice>> = Mutex::new(Vec::new());
     // Held while choosing: two trials at once would each see half of a machine.
-    let mut choices = CHOICES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(choice) = choices.iter().find(|choice| choice.threads == threads) {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(choice) = known.choices.iter().find(|choice| choice.threads == threads) {
         return Ok(choice.clone());
     }
-    let choice = choose(network, threads)?;
-    choices.push(choice.clone());
+    let choice = choose(network, threads, &known)?;
+    known.choices.push(choice.clone());
     Ok(choice)
 }
 
-fn choose(network: &Arc<Network>, threads: usize) -> Result<Choice> {
+fn choose(network: &Arc<Network>, threads: usize, known: &Known) -> Result<Choice> {
     let (mut cards, mut notes) = (Vec::new(), Vec::new());
     match cuda_cards() {
         Ok(count) => cards.extend((0..count).map(settings::Device::Cuda)),
@@ -156,6 +196,11 @@ fn choose(network: &Arc<Network>, threads: usize) -> Result<Choice> {
     if candle_core::utils::metal_is_available() {
         cards.push(settings::Device::Metal);
     }
+    cards.retain(|&card| {
+        let failure = known.failure(card);
+        notes.extend(failure.clone());
+        failure.is_none()
+    });
     let mut card = None;
     if !cards.is_empty() {
         let mut processor = CpuBackend::new(network.clone(), threads)?;
@@ -167,4 +212,43 @@ fn choose(network: &Arc<Network>, threads: usize) -> Result<Choice> {
         notes.extend(faults);
     }
     Ok(Choice { threads, card, notes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_failed_is_chosen_no_more() {
+        let card = settings::Device::Cuda(7);
+        let mut known = Known {
+            choices: vec![Choice {
+                threads: 1,
+                card: Some(card),
+                notes: Vec::new(),
+            }],
+            failed: Vec::new(),
+        };
+        assert_eq!(known.failure(card), None);
+        for what in ["fell off the bus", "failed once more"] {
+            known.add_failure(card, &Error::Device(format!("device: cuda:7 {what}")));
+            assert!(known.choices.is_empty());
+        }
+        assert_eq!(known.failed.len(), 1);
+        assert_eq!(
+            known.failure(card).unwrap(),
+            "device: cuda:7 failed once more in an earlier job; it is not used"
+        );
+        assert_eq!(known.failure(settings::Device::Cuda(0)), None);
+    }
+
+    #[test]
+    fn a_card_without_room_is_still_trusted() {
+        let card = settings::Device::Cuda(8);
+        distrust(card, &Error::Memory("device: cuda:8 has not enough memory left".into()));
+        let failed = |card| KNOWN.lock().unwrap().failure(card).is_some();
+        assert!(!failed(card));
+        distrust(card, &Error::Device("device: cuda:8 failed".into()));
+        assert!(failed(card));
+    }
 }

@@ -37,7 +37,7 @@ use crate::control::{Control, Flow, LogLevel};
 use crate::memory::give_back;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::settings::{self, Start, StyleTransfer};
-use crate::{Result, threads};
+use crate::{Error, Result, threads};
 
 pub use estimate::estimate;
 
@@ -61,7 +61,8 @@ pub fn render(
     );
     let render = Render::new(content.size(), styles, settings, control)?;
     let mut course = render.begin(content)?;
-    let processor = || {
+    let processor = |error: &Error| {
+        compute::distrust(opened.device, error);
         let opened = compute::open(
             settings::Device::Cpu,
             settings.precision,
