@@ -13,6 +13,7 @@ mod subject;
 
 use std::time::Instant;
 
+use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::{self, Backend};
 use pentimento_plugin::{Error, Result, settings};
 use process::memory;
@@ -33,7 +34,7 @@ fn main() -> Result<()> {
         }
     }
     let mut backend: Box<dyn Backend> = match device {
-        settings::Device::Cpu => Box::new(subject::processor()?),
+        settings::Device::Cpu => Box::new(CpuBackend::new(subject::network(), 0)?),
         card => compute::open(card, precision, "", 0)?.backend,
     };
     let sizes = if sizes.is_empty() { vec![128, 256, 512] } else { sizes };

@@ -1,10 +1,11 @@
 //! NVIDIA's driver, as much of it as is needed: a card, memory on it, and the kernels; in [`host`], main memory that
-//! it copies well; in [`graph`], launches that are kept. All unsafe code of the backend is here.
+//! it copies well; in [`graph`], launches that are kept; in [`clock`], how long they take. All unsafe code of the backend is here.
 //!
 //! The driver's library is looked for when a card is first asked for, so that the plugin loads on a machine without one.
 //! (cudarc panics at the first call where the library is missing: hence [`is_there`].) Everything runs in one stream per
 //! card, in the order in which it was asked for; what is copied back is waited for.
 
+mod clock;
 mod graph;
 mod host;
 
@@ -14,6 +15,8 @@ use std::sync::Arc;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys;
 
+use self::clock::Clock;
+pub use self::clock::Timed;
 pub use self::graph::Graph;
 pub use self::host::HostMemory;
 use super::kernels::{Argument, Kernel};
@@ -38,6 +41,7 @@ pub struct Card {
     module: sys::CUmodule,
     stream: sys::CUstream,
     functions: Vec<sys::CUfunction>,
+    clock: Clock,
 }
 
 // SAFETY: the driver's handles may be used by any thread that has made their context current, which every call here does.
@@ -166,6 +170,7 @@ impl Card {
             module,
             stream: std::ptr::null_mut(),
             functions: Vec::new(),
+            clock: Clock::default(),
         };
         card.stream = result::stream::create(result::stream::StreamKind::NonBlocking).map_err(fails)?;
         for kernel in Kernel::ALL {
@@ -209,7 +214,16 @@ impl Card {
     ///
     /// # Errors
     /// [`Error::Internal`] for arguments that are not the kernel's, [`Error::Device`] when the card fails.
-    pub fn launch(&self, kernel: Kernel, (across, down): (usize, usize), arguments: &mut [Argument]) -> Result<()> {
+    pub fn launch(&self, kernel: Kernel, grid: (usize, usize), arguments: &mut [Argument]) -> Result<()> {
+        if !self.is_timed() {
+            return self.ask(kernel, grid, arguments);
+        }
+        let begun = self.record()?;
+        self.ask(kernel, grid, arguments)?;
+        self.note(begun, kernel, grid, arguments)
+    }
+
+    fn ask(&self, kernel: Kernel, (across, down): (usize, usize), arguments: &mut [Argument]) -> Result<()> {
         let given: String = arguments.iter().map(Argument::kind).collect();
         if given != kernel.signature() {
             return Err(Error::Internal(format!("{} does not take {given}", kernel.name())));

@@ -13,7 +13,7 @@ pub const PTX: &str = include_str!("kernels/kernels.ptx");
 pub struct Kernel(usize);
 
 /// Name, threads of a block, and the kinds of the arguments: `p`ointer, `i`nt, `f`loat, `w`indow, `n`ormalisation.
-const TABLE: [(&str, u32, &str); 35] = [
+const TABLE: [(&str, u32, &str); 39] = [
     ("convolve_forward_f32", 128, "ppppppiiii"),
     ("convolve_forward_tf32", 128, "ppppppiiii"),
     ("convolve_forward_bf16", 128, "ppppppiiii"),
@@ -49,6 +49,10 @@ const TABLE: [(&str, u32, &str); 35] = [
     ("inject_content", 256, "ppppwip"),
     ("inject_content_bf16", 256, "ppppwip"),
     ("symmetric", 256, "pip"),
+    ("rate_f32", 128, "pif"),
+    ("rate_tf32", 128, "pif"),
+    ("rate_bf16", 128, "pif"),
+    ("copy", 256, "ppi"),
 ];
 
 impl Kernel {
@@ -58,6 +62,7 @@ impl Kernel {
     pub const HOLD: Self = Self(30);
     pub const SQUARED_DISTANCE: Self = Self(31);
     pub const SYMMETRIC: Self = Self(34);
+    pub const COPY: Self = Self(38);
 
     /// All of them.
     pub const ALL: [Self; TABLE.len()] = {
@@ -172,6 +177,11 @@ impl Precision {
 
     pub(super) fn inject_content(self) -> Kernel {
         self.of_maps(32)
+    }
+
+    /// What measures how many products can be made.
+    pub(super) fn rate(self) -> Kernel {
+        self.of_arithmetics(35)
     }
 }
 

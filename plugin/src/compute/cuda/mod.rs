@@ -13,7 +13,8 @@
 //! - [`kernels`], what the kernels are called and take;
 //! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there; [`statistics`], what is
 //!   read and written at every step;
-//! - [`pass`] and [`measures`], once up and down the network; [`replay`], the same as a graph.
+//! - [`pass`] and [`measures`], once up and down the network; [`replay`], the same as a graph;
+//! - [`profile`], what bounds each kernel.
 //!
 //! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Pictures
 //! and statistics cross the seam in main memory.
@@ -25,6 +26,7 @@ mod layout;
 mod measures;
 mod part;
 mod pass;
+mod profile;
 mod replay;
 mod statistics;
 #[cfg(test)]
@@ -41,6 +43,7 @@ pub use self::kernels::Precision;
 use self::layout::Layout;
 use self::part::Part;
 use self::pass::Pass;
+pub use self::profile::{KernelProfile, Peak};
 use self::replay::Sequences;
 use self::weights::Weights;
 use super::{Backend, ContentDistance, Statistics, StatisticsGradient, Tiling, expect_shape};
@@ -114,6 +117,8 @@ impl CudaBackend {
         let (card, fault) = (&self.card, &mut self.fault_of_graphs);
         let Sequences { up, down } = &mut self.sequences[part];
         match direction {
+            Direction::Up if card.is_timed() => pass.up(),
+            Direction::Down if card.is_timed() => pass.down(),
             Direction::Up => up.run(card, fault, || pass.up()),
             Direction::Down => down.run(card, fault, || pass.down()),
         }

@@ -16,7 +16,7 @@ use std::thread;
 
 use candle_core::{Device, Tensor};
 
-use super::{CudaBackend, Precision, is_there, list};
+use super::{CudaBackend, KernelProfile, Precision, is_there, list};
 use crate::compute::candle::CandleBackend;
 use crate::compute::cpu::tests::{
     NETWORK, check_against_oracle, layers, picture, plan, statistics_gradient, tensor, values,

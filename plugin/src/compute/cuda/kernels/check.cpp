@@ -347,6 +347,19 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
     compare("their gradient_bf16", draft, expected, 2 * BFLOAT16.bound);
 }
 
+// A rate is worth what is known to be done for it.
+void ceilings()
+{
+    for (auto [name, depth] : {std::pair{"rate_f32", 8}, {"rate_tf32", 8}, {"rate_bf16", 16}}) {
+        Floats totals(256, NAN);
+        launch(name, 2, 1, 128, totals.data(), 3, 1.0f);
+        compare(name, totals, std::vector<double>(256, 64.0 * depth * 3), 0.0);
+    }
+    Floats from = noise(1500, 1), to(1500);
+    launch("copy", 2, 1, 256, from.data(), to.data(), 1500);
+    compare("a copy", to, std::vector<double>(from.begin(), from.end()), 0.0);
+}
+
 } // namespace
 
 int main()
@@ -365,6 +378,7 @@ int main()
     }
     statistics(9, 17, {17, 0, 0, 9, 17}, 64, false);
     statistics(11, 20, {20, 2, 3, 7, 16}, 128, true);
+    ceilings();
     std::printf("%d failures\n", failures);
     return failures != 0;
 }

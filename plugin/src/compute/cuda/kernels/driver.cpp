@@ -8,6 +8,7 @@
 #include "all.cu"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 
@@ -104,6 +105,8 @@ struct Stream
     bool is_spoilt = false;
     std::vector<Task> tasks;
 };
+
+using Event = std::chrono::steady_clock::time_point;
 
 Result ask(void* stream, Task task)
 {
@@ -223,6 +226,23 @@ Result cuMemsetD8Async(Address at, unsigned char value, size_t bytes, void* stre
 Result cuStreamCreate(void** stream, unsigned) { return *stream = new Stream, SUCCESS; }
 Result cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), SUCCESS; }
 Result cuStreamSynchronize(void* stream) { return ask_now(stream, work); }
+
+Result cuEventCreate(Event** event, unsigned) { return *event = new Event, SUCCESS; }
+Result cuEventDestroy_v2(Event* event) { return delete event, SUCCESS; }
+
+Result cuEventRecord(Event* event, void* stream)
+{
+    return ask_now(stream, [=] {
+        *event = std::chrono::steady_clock::now();
+        return work();
+    });
+}
+
+Result cuEventElapsedTime(float* milliseconds, Event* from, Event* to)
+{
+    *milliseconds = std::chrono::duration<float, std::milli>(*to - *from).count();
+    return work();
+}
 
 #ifndef WITHOUT_GRAPHS
 

@@ -1,5 +1,6 @@
 //! What holds on a card, be it real or emulated.
 
+mod profiles;
 pub mod replays;
 
 use super::*;
