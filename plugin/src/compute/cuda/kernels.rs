@@ -13,46 +13,56 @@ pub const PTX: &str = include_str!("kernels/kernels.ptx");
 pub struct Kernel(usize);
 
 /// Name, threads of a block, and the kinds of the arguments: `p`ointer, `i`nt, `f`loat, `w`indow, `n`ormalisation.
-const TABLE: [(&str, u32, &str); 22] = [
-    ("convolve_forward_f32", 128, "pppppiiii"),
-    ("convolve_forward_tf32", 128, "pppppiiii"),
+const TABLE: [(&str, u32, &str); 39] = [
+    ("convolve_forward_f32", 128, "ppppppiiii"),
+    ("convolve_forward_tf32", 128, "ppppppiiii"),
+    ("convolve_forward_bf16", 128, "ppppppiiii"),
     ("convolve_backward_f32", 128, "ppppiiii"),
     ("convolve_backward_tf32", 128, "ppppiiii"),
-    ("picture_forward", 128, "pppnppii"),
+    ("convolve_backward_bf16", 128, "ppppiiii"),
+    ("picture_forward", 128, "pppnpppii"),
+    ("picture_forward_bf16", 128, "pppnpppii"),
     ("picture_backward", 128, "ppnpii"),
+    ("picture_backward_bf16", 128, "ppnpii"),
     ("pool_max", 256, "pppiii"),
+    ("pool_max_bf16", 256, "pppiii"),
     ("pool_max_back", 256, "ppppiii"),
+    ("pool_max_back_bf16", 256, "ppppiii"),
     ("pool_average", 256, "ppiii"),
+    ("pool_average_bf16", 256, "ppiii"),
     ("pool_average_back", 256, "pppiii"),
+    ("pool_average_back_bf16", 256, "pppiii"),
     ("pool_l2", 256, "ppfiii"),
+    ("pool_l2_bf16", 256, "ppfiii"),
     ("pool_l2_back", 256, "pppppfiii"),
+    ("pool_l2_back_bf16", 256, "pppppfiii"),
     ("second_moments_f32", 128, "ppwiip"),
     ("second_moments_tf32", 128, "ppwiip"),
     ("second_moments_total", 256, "piifp"),
     ("means", 64, "ppwiip"),
     ("means_total", 64, "piifp"),
-    ("inject_moments_f32", 128, "pppppwip"),
-    ("inject_moments_tf32", 128, "pppppwip"),
+    ("inject_moments_f32", 128, "pppppwifp"),
+    ("inject_moments_tf32", 128, "pppppwifp"),
+    ("inject_moments_bf16", 128, "pppppwifp"),
     ("hold", 256, "pwip"),
     ("squared_distance", 256, "ppwip"),
-    ("inject_content", 256, "ppfpwip"),
+    ("inject_content", 256, "ppppwip"),
+    ("inject_content_bf16", 256, "ppppwip"),
+    ("symmetric", 256, "pip"),
+    ("rate_f32", 128, "pif"),
+    ("rate_tf32", 128, "pif"),
+    ("rate_bf16", 128, "pif"),
+    ("copy", 256, "ppi"),
 ];
 
 impl Kernel {
-    pub const POOL_MAX: Self = Self(6);
-    pub const POOL_MAX_BACK: Self = Self(7);
-    pub const POOL_AVERAGE: Self = Self(8);
-    pub const POOL_AVERAGE_BACK: Self = Self(9);
-    pub const POOL_L2: Self = Self(10);
-    pub const POOL_L2_BACK: Self = Self(11);
-    pub const PICTURE_FORWARD: Self = Self(4);
-    pub const PICTURE_BACKWARD: Self = Self(5);
-    pub const SECOND_MOMENTS_TOTAL: Self = Self(14);
-    pub const MEANS: Self = Self(15);
-    pub const MEANS_TOTAL: Self = Self(16);
-    pub const HOLD: Self = Self(19);
-    pub const SQUARED_DISTANCE: Self = Self(20);
-    pub const INJECT_CONTENT: Self = Self(21);
+    pub const SECOND_MOMENTS_TOTAL: Self = Self(24);
+    pub const MEANS: Self = Self(25);
+    pub const MEANS_TOTAL: Self = Self(26);
+    pub const HOLD: Self = Self(30);
+    pub const SQUARED_DISTANCE: Self = Self(31);
+    pub const SYMMETRIC: Self = Self(34);
+    pub const COPY: Self = Self(38);
 
     /// All of them.
     pub const ALL: [Self; TABLE.len()] = {
@@ -86,34 +96,92 @@ impl Kernel {
     }
 }
 
-/// How products are made.
+/// How products are made, and what maps are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
-    /// In float32.
+    /// Products in float32.
     Float32,
-    /// Of operands rounded to 10 bits, on tensor cores; sums are in float32.
+    /// Products of operands rounded to 10 bits, on tensor cores; sums and maps are in float32.
     Tf32,
+    /// A draft: maps, gradients and weights are in bfloat16, of 8 bits, and so are the operands of convolutions, on tensor
+    /// cores; sums are in float32. Statistics are as with TF32, of features that were not rounded.
+    Bfloat16,
 }
 
 impl Precision {
-    fn of(self, float32: usize) -> Kernel {
-        Kernel(float32 + usize::from(self == Self::Tf32))
+    /// The bytes of a number in a map.
+    pub(super) fn bytes_of_number(self) -> usize {
+        match self {
+            Self::Float32 | Self::Tf32 => size_of::<f32>(),
+            Self::Bfloat16 => size_of::<half::bf16>(),
+        }
+    }
+
+    /// Of a kernel for each arithmetic, the first of which is in float32.
+    fn of_arithmetics(self, float32: usize) -> Kernel {
+        Kernel(float32 + self as usize)
+    }
+
+    /// Of a kernel for maps in float32, and one for maps in bfloat16 after it.
+    fn of_maps(self, float32: usize) -> Kernel {
+        Kernel(float32 + usize::from(self == Self::Bfloat16))
     }
 
     pub(super) fn convolve_forward(self) -> Kernel {
-        self.of(0)
+        self.of_arithmetics(0)
     }
 
     pub(super) fn convolve_backward(self) -> Kernel {
-        self.of(2)
+        self.of_arithmetics(3)
+    }
+
+    pub(super) fn picture_forward(self) -> Kernel {
+        self.of_maps(6)
+    }
+
+    pub(super) fn picture_backward(self) -> Kernel {
+        self.of_maps(8)
+    }
+
+    pub(super) fn pool_max(self) -> Kernel {
+        self.of_maps(10)
+    }
+
+    pub(super) fn pool_max_back(self) -> Kernel {
+        self.of_maps(12)
+    }
+
+    pub(super) fn pool_average(self) -> Kernel {
+        self.of_maps(14)
+    }
+
+    pub(super) fn pool_average_back(self) -> Kernel {
+        self.of_maps(16)
+    }
+
+    pub(super) fn pool_l2(self) -> Kernel {
+        self.of_maps(18)
+    }
+
+    pub(super) fn pool_l2_back(self) -> Kernel {
+        self.of_maps(20)
     }
 
     pub(super) fn second_moments(self) -> Kernel {
-        self.of(12)
+        Kernel(22 + usize::from(self != Self::Float32))
     }
 
     pub(super) fn inject_moments(self) -> Kernel {
-        self.of(17)
+        self.of_arithmetics(27)
+    }
+
+    pub(super) fn inject_content(self) -> Kernel {
+        self.of_maps(32)
+    }
+
+    /// What measures how many products can be made.
+    pub(super) fn rate(self) -> Kernel {
+        self.of_arithmetics(35)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::compute::Backend;
 use crate::control::{Flow, LogLevel};
 use crate::{Error, Result};
 
-/// Follows a course on a backend and, if that is a card and fails, on what `processor` opens.
+/// Follows a course on a backend and, if that is a card and fails, on what `processor` opens, which is told how it failed.
 ///
 /// # Errors
 /// What is not a card's failure; and one when nothing can go on and nothing was painted.
@@ -24,7 +24,7 @@ pub fn follow<'a>(
     render: &Render<'a>,
     course: &mut Course<'a>,
     mut backend: Box<dyn Backend>,
-    processor: impl FnOnce() -> Result<Box<dyn Backend>>,
+    processor: impl FnOnce(&Error) -> Result<Box<dyn Backend>>,
 ) -> Result<Flow> {
     let warn = |message: &str| render.control.log(LogLevel::Warning, message);
     // The level at which there was less memory than planned for.
@@ -56,7 +56,7 @@ pub fn follow<'a>(
     };
     warn(&format!("{error}; the processor goes on from {from}"));
     course.pass_on();
-    let on_processor = processor().and_then(|mut backend| {
+    let on_processor = processor(&error).and_then(|mut backend| {
         render
             .control
             .log(LogLevel::Info, &format!("computing on {}", backend.description()));
