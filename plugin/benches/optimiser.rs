@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use pentimento_plugin::optimise::{Evaluation, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Problem};
+use pentimento_plugin::optimise::{Evaluation, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Problem, Vector};
 use pentimento_plugin::{Error, Result};
 
 const STEPS: usize = 30;
@@ -34,13 +34,17 @@ impl Bowl {
 }
 
 impl Problem for Bowl {
-    fn evaluate(&mut self, x: &Tensor) -> Result<Evaluation> {
+    fn evaluate(&mut self, x: &Vector) -> Result<Evaluation> {
         let begun = Instant::now();
-        let away = (x - &self.middle)?;
+        let x = x.to_tensor()?;
+        let away = (&x - &self.middle)?;
         let gradient = (&away * &self.curvature)?;
         let loss = 0.5 * f64::from((away * &gradient)?.mean_all()?.to_scalar::<f32>()?) * x.elem_count() as f64;
         self.seconds += begun.elapsed().as_secs_f64();
-        Ok(Evaluation { loss, gradient })
+        Ok(Evaluation {
+            loss,
+            gradient: gradient.into(),
+        })
     }
 }
 
@@ -76,7 +80,7 @@ fn time(size: usize, pairs: usize) -> Result<Vec<f64>> {
         tolerance: -1.0,
         ..LbfgsOptions::default()
     };
-    let start = Tensor::rand(0f32, 1f32, shape, &Device::Cpu)?;
+    let start = Tensor::rand(0f32, 1f32, shape, &Device::Cpu)?.into();
     let mut optimiser = Lbfgs::with_metric(&start, options, Box::new(PictureMetric::unpainted()))?;
     let mut bowl = Bowl::new(shape)?;
     while optimiser.pairs() < pairs {

@@ -2,7 +2,7 @@
 
 mod extent;
 mod means;
-mod memory;
+pub mod memory;
 mod painter;
 mod painting;
 mod progress;

@@ -3,13 +3,11 @@
 //! `picture -> network -> statistics -> objective`, and the gradient back the same way; the total variation
 //! of the pixels is added beside it.
 
-use candle_core::Tensor;
-
 use crate::Result;
 use crate::compute::{Statistics, Tiled};
 use crate::objective::Objective;
 use crate::objective::variation::add_variation;
-use crate::optimise::{Evaluation, Problem};
+use crate::optimise::{Evaluation, Problem, Vector};
 
 /// A picture of one size being painted.
 pub struct Painting<'a, 'b> {
@@ -22,7 +20,7 @@ pub struct Painting<'a, 'b> {
 }
 
 impl Problem for Painting<'_, '_> {
-    fn evaluate(&mut self, picture: &Tensor) -> Result<Evaluation> {
+    fn evaluate(&mut self, picture: &Vector) -> Result<Evaluation> {
         let ask = |statistics: &Statistics| {
             let valued = self.objective.evaluate(statistics)?;
             Ok((valued.total, valued.gradient))

@@ -7,18 +7,18 @@
 
 use std::collections::VecDeque;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
-use super::vector::{self, Change};
+use super::vector::{self, Change, Vector};
 use crate::Result;
 
 /// A symmetric, positive definite linear map on pictures: the first guess of the inverse Hessian, up to a factor.
 pub trait Metric: Send {
-    /// The image of `v`, of the same shape, type and device; it may be made in the memory of `v`.
-    fn apply(&self, v: Tensor) -> Result<Tensor>;
+    /// The image of `v`, of the same shape, type and place; it may be made in the memory of `v`.
+    fn apply(&self, v: Vector) -> Result<Vector>;
 
     /// Takes the gradient at a new iterate into account, where a metric follows the loss.
-    fn learn(&mut self, _gradient: &Tensor) -> Result<()> {
+    fn learn(&mut self, _gradient: &Vector) -> Result<()> {
         Ok(())
     }
 }
@@ -28,7 +28,7 @@ pub trait Metric: Send {
 pub struct Identity;
 
 impl Metric for Identity {
-    fn apply(&self, v: Tensor) -> Result<Tensor> {
+    fn apply(&self, v: Vector) -> Result<Vector> {
         Ok(v)
     }
 }
@@ -44,15 +44,15 @@ const STRETCH: f64 = 2.0;
 /// A picture and the gradient there.
 pub struct Point {
     /// The picture.
-    pub x: Tensor,
+    pub x: Vector,
     /// The gradient.
-    pub gradient: Tensor,
+    pub gradient: Vector,
 }
 
 /// A step `s` and the change `y` of the gradient over it.
 struct Pair {
-    s: Tensor,
-    y: Tensor,
+    s: Vector,
+    y: Vector,
     /// What `s . y` must exceed, on all pixels and on those that are free later.
     bound: f64,
 }
@@ -125,7 +125,7 @@ impl History {
     }
 
     /// As [`Self::learn`], of a pair that was made and [halved](vector::halved).
-    pub fn push(&mut self, s: Tensor, y: Tensor) -> Result<bool> {
+    pub fn push(&mut self, s: Vector, y: Vector) -> Result<bool> {
         let bound = bound(vector::dot(&s, &s)?, vector::dot(&y, &y)?);
         let keeps = says_something(vector::dot(&s, &y)?, bound);
         if keeps && self.capacity > 0 {
@@ -137,7 +137,7 @@ impl History {
 
     /// `H` times the part of a gradient on the pixels where `free` is 1, and the inner product of both; the result is 0
     /// on the others. `None` when no pair has positive curvature there, so that the scale of the metric is unknown.
-    pub fn apply(&self, gradient: &Tensor, free: &Tensor, metric: &dyn Metric) -> Result<Option<(Tensor, f64)>> {
+    pub fn apply(&self, gradient: &Vector, free: &Vector, metric: &dyn Metric) -> Result<Option<(Vector, f64)>> {
         let (Some(oldest), Some(newest)) = (self.pairs.front(), self.pairs.back()) else {
             return Ok(None);
         };
@@ -167,7 +167,7 @@ impl History {
     }
 
     /// What the metric is multiplied by, from the newest pair that has positive curvature on the free pixels.
-    fn scale(&self, free: &Tensor, metric: &dyn Metric) -> Result<Option<f64>> {
+    fn scale(&self, free: &Vector, metric: &dyn Metric) -> Result<Option<f64>> {
         for Pair { s, y, bound } in self.pairs.iter().rev() {
             let curvature = vector::weighted_dot(free, s, y)?;
             if curvature > *bound {
@@ -178,18 +178,18 @@ impl History {
         Ok(None)
     }
 
-    /// The history seen on another grid, of another capacity. `resample` maps a picture to the new grid; gradients
-    /// shrink as pixels become more, since each pixel's share in a loss that is a mean over the picture does. Each pair
-    /// goes when it was seen.
-    pub fn resized(mut self, capacity: usize, resample: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+    /// The history seen on another grid, of another capacity. `resample` maps a picture to a contiguous vector of the new
+    /// grid, wherever that is to live; gradients shrink as pixels become more, since each pixel's share in a loss that is
+    /// a mean over the picture does. Each pair goes when it was seen.
+    pub fn resized(mut self, capacity: usize, resample: &dyn Fn(&Tensor) -> Result<Vector>) -> Result<Self> {
         self.shorten(capacity);
         let mut history = Self::new(capacity);
-        let resample = |vector: &Tensor| resample(&vector.to_dtype(DType::F32)?);
+        let resample = |vector: &Vector| resample(&vector.to_tensor()?);
         for pair in self.pairs {
-            let s = resample(&pair.s)?.contiguous()?;
+            let s = resample(&pair.s)?;
             let share = pair.y.elem_count() as f64 / s.elem_count() as f64;
             let s = vector::halved(&s)?;
-            let y = vector::scale(share, resample(&pair.y)?.contiguous()?)?;
+            let y = vector::scale(share, resample(&pair.y)?)?;
             history.push(s, vector::halved(&y)?)?;
         }
         Ok(history)

@@ -13,7 +13,7 @@ pub const PTX: &str = include_str!("kernels/kernels.ptx");
 pub struct Kernel(usize);
 
 /// Name, threads of a block, and the kinds of the arguments: `p`ointer, `i`nt, `f`loat, `w`indow, `n`ormalisation.
-const TABLE: [(&str, u32, &str); 22] = [
+const TABLE: [(&str, u32, &str); 34] = [
     ("convolve_forward_f32", 128, "pppppiiii"),
     ("convolve_forward_tf32", 128, "pppppiiii"),
     ("convolve_backward_f32", 128, "ppppiiii"),
@@ -36,6 +36,18 @@ const TABLE: [(&str, u32, &str); 22] = [
     ("hold", 256, "pwip"),
     ("squared_distance", 256, "ppwip"),
     ("inject_content", 256, "ppfpwip"),
+    ("combine", 256, "pfpfppppiip"),
+    ("compare", 256, "ppppip"),
+    ("free_pixels", 256, "pppi"),
+    ("adam", 256, "ppfppffffffffipi"),
+    ("cells", 256, "piip"),
+    ("turn", 256, "ppifffffffffiii"),
+    ("scale_locally", 256, "ppiii"),
+    ("halve", 256, "ppii"),
+    ("add_doubled", 256, "ppfffii"),
+    ("cut_out", 256, "piiiipii"),
+    ("fold", 256, "piiiipii"),
+    ("vary", 256, "ppffiip"),
 ];
 
 impl Kernel {
@@ -53,6 +65,18 @@ impl Kernel {
     pub const HOLD: Self = Self(19);
     pub const SQUARED_DISTANCE: Self = Self(20);
     pub const INJECT_CONTENT: Self = Self(21);
+    pub const COMBINE: Self = Self(22);
+    pub const COMPARE: Self = Self(23);
+    pub const FREE_PIXELS: Self = Self(24);
+    pub const ADAM: Self = Self(25);
+    pub const CELLS: Self = Self(26);
+    pub const TURN: Self = Self(27);
+    pub const SCALE_LOCALLY: Self = Self(28);
+    pub const HALVE: Self = Self(29);
+    pub const ADD_DOUBLED: Self = Self(30);
+    pub const CUT_OUT: Self = Self(31);
+    pub const FOLD: Self = Self(32);
+    pub const VARY: Self = Self(33);
 
     /// All of them.
     pub const ALL: [Self; TABLE.len()] = {

@@ -12,10 +12,11 @@
 //! - [`driver`], what is needed of NVIDIA's driver, looked up when a card is first asked for;
 //! - [`kernels`], what the kernels are called and take;
 //! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there;
-//! - [`pass`], once up and down the network.
+//! - [`pass`], once up and down the network;
+//! - [`vectors`] and [`pictures`], an optimiser's vectors, which stay on the card, and what is done with them there.
 //!
-//! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Pictures
-//! and statistics cross the seam in main memory.
+//! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Statistics
+//! cross the seam in main memory, and so may pictures.
 
 #[allow(unsafe_code, reason = "the driver is a C library")]
 mod driver;
@@ -23,8 +24,10 @@ mod kernels;
 mod layout;
 mod part;
 mod pass;
+mod pictures;
 #[cfg(test)]
 mod tests;
+mod vectors;
 mod weights;
 
 use std::sync::Arc;
@@ -37,9 +40,15 @@ pub use self::kernels::Precision;
 use self::layout::Layout;
 use self::part::Part;
 use self::pass::{Pass, Region};
+pub use self::pictures::{Planes, Roots};
+pub use self::vectors::{AdamStep, Combination, Samples, Space, compare, free_pixels};
 use self::weights::Weights;
-use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, expect_shape, values};
+use super::{
+    Backend, ContentDistance, Moments, Plan, Resident, Seen, Statistics, StatisticsGradient, Tiling, expect_shape,
+    values,
+};
 use crate::network::{Layer, Network};
+use crate::optimise::{Home, Vector};
 use crate::{Error, Result, samples};
 
 /// The network on an NVIDIA card.
@@ -48,6 +57,8 @@ pub struct CudaBackend {
     precision: Precision,
     weights: Weights,
     prepared: Option<Prepared>,
+    /// Where an optimiser's vectors live.
+    space: Arc<Space>,
 }
 
 /// Parts of a picture, and what has happened to them.
@@ -68,10 +79,11 @@ impl CudaBackend {
         let card = Card::open(number, kernels::PTX)?;
         let weights = Weights::new(&card, network)?;
         Ok(Self {
-            card,
             precision,
             weights,
             prepared: None,
+            space: Space::new(&card)?,
+            card,
         })
     }
 
@@ -83,17 +95,44 @@ impl CudaBackend {
         self.prepared.as_mut().ok_or_else(unprepared)
     }
 
-    /// Runs the network over a part.
-    fn forward_pass(&mut self, part: usize, picture: &Tensor) -> Result<()> {
+    /// Runs the network over a part, whose picture `put` brings to its place.
+    fn forward_pass(&mut self, part: usize, put: impl FnOnce(&Plan, &Memory, usize) -> Result<()>) -> Result<()> {
         let prepared = self.prepared_mut()?;
         prepared.went_forward = None;
         let Some(Part { plan, .. }) = prepared.parts.get(part) else {
             return Err(Error::Internal(format!("the backend was not prepared for part {part}")));
         };
-        expect_shape(picture, &[1, 3, plan.height, plan.width])?;
-        let place = prepared.layout.picture;
-        samples::lend(&picture.contiguous()?, |samples| prepared.memory.write(place, samples))??;
+        put(plan, &prepared.memory, prepared.layout.picture)?;
         self.pass(part)?.forward()
+    }
+
+    /// The statistics of the part that the network was run over.
+    fn statistics(&mut self, part: usize) -> Result<Statistics> {
+        let pass = self.pass(part)?;
+        let prepared = self.prepared()?;
+        let mut statistics = Statistics {
+            moments: Vec::new(),
+            content: Vec::new(),
+        };
+        for &layer in &pass.plan.style_layers {
+            let moments = prepared.regions(part, layer).map(|region| {
+                let (second, mean) = pass.moments(region)?;
+                let channels = mean.len();
+                Ok(Moments {
+                    second: Tensor::from_vec(second, (channels, channels), &Device::Cpu)?,
+                    mean: Tensor::from_vec(mean, channels, &Device::Cpu)?,
+                    weight: region.total,
+                })
+            });
+            statistics.moments.push(moments.collect::<Result<_>>()?);
+        }
+        if prepared.parts[part].holds_content {
+            let distances = prepared.held(part);
+            let distances = distances.map(|(layer, held)| content_distance(&pass, layer, Some(held)));
+            statistics.content = distances.collect::<Result<_>>()?;
+        }
+        self.prepared_mut()?.went_forward = Some(part);
+        Ok(statistics)
     }
 
     fn pass(&self, part: usize) -> Result<Pass<'_>> {
@@ -145,19 +184,22 @@ impl Backend for CudaBackend {
 
     fn memory(&self, tiling: &Tiling) -> u64 {
         // What cannot be laid out cannot be afforded either.
-        Layout::of(tiling).map_or(u64::MAX, |layout| (layout.bytes + Weights::bytes()) as u64)
+        Layout::of(tiling).map_or(u64::MAX, |layout| {
+            (layout.bytes + Weights::bytes() + Space::bytes()) as u64
+        })
     }
 
     fn free_memory(&self) -> Option<u64> {
-        // What is prepared is given back before anything else is.
+        // What is prepared, or idle, is given back before anything else is.
         let prepared = self.prepared.as_ref().map_or(0, |prepared| prepared.layout.bytes);
-        let taken = (prepared + Weights::bytes()) as u64;
+        let taken = (prepared + Weights::bytes() + Space::bytes() + self.space.idle_bytes()) as u64;
         Some(self.card.free_memory().map_or(0, |free| free + taken))
     }
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
         // The old memory goes before the new one comes.
         self.prepared = None;
+        self.space.tidy();
         let layout = Layout::of(tiling)?;
         let memory = Memory::new(&self.card, layout.bytes)?;
         let mut parts = Vec::new();
@@ -178,7 +220,7 @@ impl Backend for CudaBackend {
     }
 
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
-        self.forward_pass(part, picture)?;
+        self.forward_pass(part, |plan, memory, place| write(picture, plan, memory, place))?;
         let pass = self.pass(part)?;
         let mut energies = Vec::new();
         for (layer, held) in self.prepared()?.held(part) {
@@ -190,35 +232,59 @@ impl Backend for CudaBackend {
     }
 
     fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
-        self.forward_pass(part, picture)?;
-        let pass = self.pass(part)?;
-        let prepared = self.prepared()?;
-        let mut statistics = Statistics {
-            moments: Vec::new(),
-            content: Vec::new(),
-        };
-        for &layer in &pass.plan.style_layers {
-            let moments = prepared.regions(part, layer).map(|region| {
-                let (second, mean) = pass.moments(region)?;
-                let channels = mean.len();
-                Ok(Moments {
-                    second: Tensor::from_vec(second, (channels, channels), &Device::Cpu)?,
-                    mean: Tensor::from_vec(mean, channels, &Device::Cpu)?,
-                    weight: region.total,
-                })
-            });
-            statistics.moments.push(moments.collect::<Result<_>>()?);
-        }
-        if prepared.parts[part].holds_content {
-            let distances = prepared.held(part);
-            let distances = distances.map(|(layer, held)| content_distance(&pass, layer, Some(held)));
-            statistics.content = distances.collect::<Result<_>>()?;
-        }
-        self.prepared_mut()?.went_forward = Some(part);
-        Ok(statistics)
+        self.forward_pass(part, |plan, memory, place| write(picture, plan, memory, place))?;
+        self.statistics(part)
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
+        let part = self.backward_pass(gradient)?;
+        let pass = self.pass(part)?;
+        let (height, width) = (pass.plan.height, pass.plan.width);
+        let picture: Vec<f32> = pass.memory.read(pass.layout.picture, 3 * height * width)?;
+        Ok(Tensor::from_vec(picture, (1, 3, height, width), &Device::Cpu)?)
+    }
+
+    fn home(&self) -> Home {
+        Home::Card(self.space.clone())
+    }
+
+    fn resident(&mut self) -> Option<&mut dyn Resident> {
+        Some(self)
+    }
+}
+
+impl Resident for CudaBackend {
+    fn forward_box(&mut self, part: usize, picture: &Vector, seen: Seen) -> Result<Statistics> {
+        let planes = Planes::of(self.own(picture)?)?;
+        self.forward_pass(part, |plan, memory, place| {
+            if (seen.window.height, seen.window.width) != (plan.height, plan.width) {
+                return Err(Error::Internal(format!("{seen:?} is not the box of {plan:?}")));
+            }
+            planes.cut_out(seen, memory.address(place))
+        })?;
+        self.statistics(part)
+    }
+
+    fn backward_box(&mut self, gradient: &StatisticsGradient, seen: Seen, sum: &Vector) -> Result<()> {
+        let planes = Planes::of(self.own(sum)?)?;
+        self.backward_pass(gradient)?;
+        let prepared = self.prepared()?;
+        planes.fold(seen, prepared.memory.address(prepared.layout.picture))
+    }
+}
+
+impl CudaBackend {
+    /// A vector that lives in this backend's space.
+    fn own<'a>(&self, vector: &'a Vector) -> Result<&'a Samples> {
+        match vector {
+            Vector::OnCard(samples) if Arc::ptr_eq(samples.space(), &self.space) => Ok(samples),
+            other => Err(Error::Internal(format!("{other} is not on the backend's card"))),
+        }
+    }
+
+    /// Runs the network back over the part that it was run over last, which is returned. The gradient is left in the
+    /// picture's place.
+    fn backward_pass(&mut self, gradient: &StatisticsGradient) -> Result<usize> {
         let Some(part) = self.prepared_mut()?.went_forward.take() else {
             return Err(Error::Internal("backward without a forward pass".into()));
         };
@@ -256,10 +322,14 @@ impl Backend for CudaBackend {
             }
             Ok(())
         })?;
-        let (height, width) = (pass.plan.height, pass.plan.width);
-        let picture: Vec<f32> = pass.memory.read(pass.layout.picture, 3 * height * width)?;
-        Ok(Tensor::from_vec(picture, (1, 3, height, width), &Device::Cpu)?)
+        Ok(part)
     }
+}
+
+/// Brings a part's picture to its place.
+fn write(picture: &Tensor, plan: &Plan, memory: &Memory, place: usize) -> Result<()> {
+    expect_shape(picture, &[1, 3, plan.height, plan.width])?;
+    samples::lend(&picture.contiguous()?, |samples| memory.write(place, samples))?
 }
 
 fn unprepared() -> Error {

@@ -5,8 +5,10 @@
 //! are ignored ones, which another test runs in a process of their own: with the emulated driver in front of all
 //! others, and, where there is a real one, once more without.
 
+mod in_mid_render;
 mod on_a_card;
-mod on_a_card_that_fails_in_mid_render;
+mod renders_on_a_card;
+mod vectors_on_a_card;
 
 use std::path::Path;
 use std::process::Command;
@@ -24,17 +26,27 @@ use crate::compute::{Backend, Plan, Pooling, Statistics, Tiling, Window};
 use crate::network::Network;
 use crate::{Error, Result, compute, settings};
 
+/// What befalls an emulated card, and at which launch of a kernel: see `kernels/driver.cpp`.
+#[derive(Clone, Copy)]
+enum Mishap {
+    None,
+    FailsAt(u32),
+    IsFullAt(u32),
+}
+
 /// Runs the ignored tests of a group in a process of their own, and returns what it said.
-fn run_apart(group: &str, driver: Option<&Path>, fails_at: Option<u32>) -> String {
+fn run_apart(group: &str, driver: Option<&Path>, mishap: Mishap) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let group = format!("compute::cuda::tests::{group}");
     command.args(["--ignored", "--nocapture", "--test-threads=1", &group]);
     if let Some(driver) = driver {
         command.env("LD_LIBRARY_PATH", driver);
     }
-    if let Some(launch) = fails_at {
-        command.env("EMULATED_CARD_FAILS_AT", launch.to_string());
-    }
+    match mishap {
+        Mishap::None => &mut command,
+        Mishap::FailsAt(launch) => command.env("EMULATED_CARD_FAILS_AT", launch.to_string()),
+        Mishap::IsFullAt(launch) => command.env("EMULATED_CARD_IS_FULL_AT", launch.to_string()),
+    };
     let output = command.output().unwrap();
     let said = [&output.stdout[..], &output.stderr[..]]
         .map(String::from_utf8_lossy)
@@ -60,6 +72,7 @@ static EMULATED: LazyLock<Option<tempfile::TempDir>> = LazyLock::new(|| {
             "-Wextra",
             "-Werror",
             "-Wno-unknown-pragmas",
+            "-ffp-contract=off",
             "-shared",
             "-fPIC",
             "-o",
@@ -79,23 +92,64 @@ static EMULATED: LazyLock<Option<tempfile::TempDir>> = LazyLock::new(|| {
 #[test]
 fn an_emulated_card_computes_what_the_processor_does() {
     if let Some(driver) = &*EMULATED {
-        eprintln!("{}", run_apart("on_a_card::", Some(driver.path()), None));
+        eprintln!("{}", run_apart("on_a_card::", Some(driver.path()), Mishap::None));
+    }
+}
+
+#[test]
+fn an_emulated_card_moves_pixels_as_the_processor_does() {
+    if let Some(driver) = &*EMULATED {
+        for group in ["vectors_on_a_card::", "renders_on_a_card::"] {
+            run_apart(group, Some(driver.path()), Mishap::None);
+        }
     }
 }
 
 #[test]
 fn a_card_that_fails_is_an_error() {
     if let Some(driver) = &*EMULATED {
-        run_apart("on_a_failing_card", Some(driver.path()), Some(20));
-        run_apart("on_a_card_that_cannot_be_used", Some(driver.path()), Some(0));
-        run_apart("on_a_card_that_fails_in_mid_render", Some(driver.path()), Some(400));
+        let path = Some(driver.path());
+        run_apart("on_a_failing_card", path, Mishap::FailsAt(20));
+        run_apart("on_a_card_that_cannot_be_used", path, Mishap::FailsAt(0));
+    }
+}
+
+#[test]
+fn a_card_that_fails_in_mid_render_loses_nothing() {
+    let Some(driver) = &*EMULATED else { return };
+    // Before anything is painted, early and late on a level, and on the next one.
+    for (launch, from) in [
+        (40, "the start, level 0"),
+        (250, "the start, level 0"),
+        (600, "the picture so far, level 0"),
+        (900, "the picture so far, level 1"),
+    ] {
+        let mishap = Mishap::FailsAt(launch);
+        let said = run_apart("in_mid_render::the_processor_goes_on", Some(driver.path()), mishap);
+        assert!(said.contains(&format!("went on from {from}")), "{launch}: {said}");
+    }
+}
+
+#[test]
+fn a_card_that_fills_up_in_mid_render_loses_nothing() {
+    let Some(driver) = &*EMULATED else { return };
+    for launch in [250, 800] {
+        run_apart(
+            "in_mid_render::what_was_remembered_is_fetched",
+            Some(driver.path()),
+            Mishap::IsFullAt(launch),
+        );
     }
 }
 
 #[test]
 fn a_real_card_computes_what_the_processor_does() {
     match list() {
-        Ok(cards) if !cards.is_empty() => eprintln!("{}", run_apart("on_a_card::", None, None)),
+        Ok(cards) if !cards.is_empty() => {
+            for group in ["on_a_card::", "vectors_on_a_card::", "renders_on_a_card::"] {
+                eprintln!("{}", run_apart(group, None, Mishap::None));
+            }
+        }
         _ => eprintln!("SKIPPED: there is no NVIDIA card on this machine"),
     }
 }

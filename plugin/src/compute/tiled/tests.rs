@@ -71,11 +71,11 @@ fn step(backend: &mut dyn Backend, plan: &Plan, rows: usize, columns: usize) -> 
     tiled.prepare(tiling, Margin::new(0, plan.height, plan.width)).unwrap();
     let energies = tiled.hold_content(&picture(plan, 1)).unwrap();
     let ask = |statistics: &Statistics| Ok((statistics.clone(), slopes(statistics)));
-    let (statistics, gradient) = tiled.evaluate(&picture(plan, 2), ask).unwrap();
+    let (statistics, gradient) = tiled.evaluate(&picture(plan, 2).into(), ask).unwrap();
     Outcome {
         energies,
         statistics,
-        gradient,
+        gradient: gradient.to_tensor().unwrap(),
     }
 }
 

@@ -46,8 +46,9 @@ pub fn follow<'a>(
         }
         short_at = Some(course.level());
         warn(&format!("{error}; trying with what is left of it"));
-        course.pass_on();
+        course.pass_on(render.settings)?;
     };
+    course.pass_on(render.settings)?;
     // Its memory goes before the processor's comes.
     drop(backend);
     let from = match course.is_painted() {
@@ -55,7 +56,6 @@ pub fn follow<'a>(
         false => "the start",
     };
     warn(&format!("{error}; the processor goes on from {from}"));
-    course.pass_on();
     let on_processor = processor().and_then(|mut backend| {
         render
             .control

@@ -56,7 +56,12 @@ DEVICE void multiply_tf32(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[R
 }
 
 DEVICE unsigned bits_of(float value) { return __float_as_uint(value); }
+DEVICE float float_of(unsigned bits) { return __uint_as_float(bits); }
 DEVICE int lowest_bit(int value) { return __ffs(value) - 1; }
+
+// Rounded by themselves, where a compiler would make one operation of two.
+DEVICE float times(float a, float b) { return __fmul_rn(a, b); }
+DEVICE float plus(float a, float b) { return __fadd_rn(a, b); }
 
 #else
 #include "emulated.h"
@@ -111,5 +116,43 @@ DEVICE bool is_positive(const unsigned* positive, long long element)
     return positive[element / 32] >> (element % 32) & 1;
 }
 
+// Half of a float, its first 16 bits (bfloat16), as a float, and the nearest one to a float, of two the even one.
+DEVICE float widened(unsigned short half) { return float_of(static_cast<unsigned>(half) << 16); }
+
+DEVICE unsigned short halved(float value)
+{
+    unsigned bits = bits_of(value);
+    if (value != value)
+        return static_cast<unsigned short>(bits >> 16 | 0x40);
+    return static_cast<unsigned short>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 // The element that a thread of a one-dimensional grid deals with.
 DEVICE long long element_of_thread() { return static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+// Adds up what the 256 threads of a block have of some sums; the first threads, one to each sum, get the totals.
+template <int SUMS>
+DEVICE double block_total(double (&sums)[SUMS])
+{
+    SHARED double of_warps[SUMS][8];
+    UNROLL for (int k = 0; k < SUMS; k++) {
+        double sum = warp_sum(sums[k]);
+        if (lane() == 0)
+            of_warps[k][warp()] = sum;
+    }
+    __syncthreads();
+    double total = 0.0;
+    if (threadIdx.x < SUMS)
+        for (int from = 0; from < 8; from++)
+            total += of_warps[threadIdx.x][from];
+    return total;
+}
+
+// Ends the sums of a block of a one-dimensional grid: `partial [SUMS][blocks]`.
+template <int SUMS>
+DEVICE void add_up(double (&sums)[SUMS], double* partial)
+{
+    double total = block_total(sums);
+    if (threadIdx.x < SUMS)
+        partial[threadIdx.x * gridDim.x + blockIdx.x] = total;
+}

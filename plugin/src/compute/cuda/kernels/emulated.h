@@ -271,6 +271,17 @@ inline unsigned bits_of(float value)
     return bits;
 }
 
+inline float float_of(unsigned bits)
+{
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// Compiled without contraction of the two.
+inline float times(float a, float b) { return a * b; }
+inline float plus(float a, float b) { return a + b; }
+
 inline int lowest_bit(int value) { return __builtin_ctz(static_cast<unsigned>(value)); }
 
 template <int ROWS, int COLUMNS>

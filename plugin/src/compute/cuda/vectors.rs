@@ -1,0 +1,429 @@
+//! An optimiser's vectors in a card's memory, and what is done with them there.
+//!
+//! Where the network is on a card, the picture and its gradient are made there, and a card's memory is some fifty times as
+//! fast as the way to it: so they stay, with all that an optimiser keeps of them, and only sums come back. The operations
+//! are those of [`crate::optimise::vector`], and what they are made of is in `kernels/vectors.cu`.
+//!
+//! Memory that a vector leaves behind serves the next of its size, as asking the driver for some makes everything wait.
+//! Kernels run one after the other, so nobody looks at it any more by the time that it is written again.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::Shape;
+use half::bf16;
+
+use super::driver::{Card, Memory};
+use super::kernels::{Argument, Kernel};
+use crate::{Error, Result};
+
+/// Threads of a block, each of which takes an element at a time.
+pub(super) const THREADS: usize = 256;
+/// The most blocks of a sum: they keep a large card busy.
+const BLOCKS: usize = 512;
+/// The most sums that are made at once.
+const SUMS: usize = 4;
+
+/// What a kernel is told of vectors: see `kernels/vectors.cu`.
+mod flag {
+    pub const A_IN_HALVES: i32 = 1;
+    pub const B_IN_HALVES: i32 = 2;
+    pub const WEIGHT_IN_HALVES: i32 = 4;
+    pub const S_IN_HALVES: i32 = 8;
+    pub const Y_IN_HALVES: i32 = 16;
+    pub const INTO_HALVES: i32 = 32;
+    pub const INTO_BOX: i32 = 64;
+    pub const STEP_FROM_A: i32 = 128;
+}
+
+/// Where vectors live on a card.
+pub struct Space {
+    pub(super) card: Arc<Card>,
+    /// Memory that nobody uses at present.
+    idle: Mutex<Vec<Memory>>,
+    /// The sums of blocks, held from their kernel's start until they were read.
+    partial: Mutex<Memory>,
+}
+
+impl Space {
+    /// Room for vectors, none of which is taken yet.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where the card is full.
+    pub(super) fn new(card: &Arc<Card>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            card: card.clone(),
+            idle: Mutex::default(),
+            partial: Mutex::new(Memory::new(card, Self::bytes())?),
+        }))
+    }
+
+    /// What it takes without any vectors.
+    pub(super) fn bytes() -> usize {
+        SUMS * BLOCKS * size_of::<f64>()
+    }
+
+    /// What nobody uses at present.
+    pub(super) fn idle_bytes(&self) -> usize {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.iter().map(Memory::bytes).sum()
+    }
+
+    /// Gives back what nobody uses.
+    pub(super) fn tidy(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Memory with anything in it, which is to be [kept](Self::keep) afterwards. Where none of this size is idle, what is
+    /// idle of others goes first: those sizes are of another level.
+    pub(super) fn take(&self, bytes: usize) -> Result<Memory> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = idle.iter().position(|memory| memory.bytes() == bytes) {
+            return Ok(idle.swap_remove(index));
+        }
+        idle.clear();
+        Memory::new(&self.card, bytes)
+    }
+
+    /// Keeps memory for others.
+    pub(super) fn keep(&self, memory: Memory) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+    }
+
+    /// Runs a kernel over so many elements, whose last argument is where the sums of its blocks go, and adds those in
+    /// their order.
+    pub(super) fn sum<const K: usize>(
+        &self,
+        kernel: Kernel,
+        elements: usize,
+        mut arguments: Vec<Argument>,
+    ) -> Result<[f64; K]> {
+        let blocks = blocks(elements);
+        let partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        arguments.push(partial.address(0));
+        self.card.launch(kernel, (blocks, 1), &mut arguments)?;
+        let of_blocks: Vec<f64> = partial.read(0, K * blocks)?;
+        let mut sums = [0.0; K];
+        for (sum, of_blocks) in sums.iter_mut().zip(of_blocks.chunks_exact(blocks)) {
+            *sum = of_blocks.iter().sum();
+        }
+        Ok(sums)
+    }
+}
+
+/// The blocks that walk over so many elements.
+fn blocks(elements: usize) -> usize {
+    elements.div_ceil(THREADS).clamp(1, BLOCKS)
+}
+
+/// A vector of f32, or of halves, in a card's memory. Its clones are the same vector.
+#[derive(Clone)]
+pub struct Samples(Arc<Held>);
+
+struct Held {
+    space: Arc<Space>,
+    /// Always some, until it is dropped.
+    memory: Option<Memory>,
+    shape: Shape,
+    in_halves: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(memory) = self.memory.take() {
+            self.space.keep(memory);
+        }
+    }
+}
+
+impl fmt::Debug for Samples {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Samples({:?} on {})", self.0.shape, self.space().card.name())
+    }
+}
+
+impl Samples {
+    fn room(space: &Arc<Space>, shape: &Shape, in_halves: bool) -> Result<Self> {
+        let elements = shape.elem_count();
+        if i32::try_from(elements).is_err() {
+            return Err(Error::Memory("the picture is too large for a card".into()));
+        }
+        let bytes = elements * if in_halves { size_of::<bf16>() } else { size_of::<f32>() };
+        Ok(Self(Arc::new(Held {
+            space: space.clone(),
+            memory: Some(space.take(bytes)?),
+            shape: shape.clone(),
+            in_halves,
+        })))
+    }
+
+    /// Brings values onto the card.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where it is full, [`Error::Device`] when it fails, and [`Error::Internal`] for values that are not
+    /// as many as the shape has.
+    pub fn new(space: &Arc<Space>, shape: &Shape, values: &[f32]) -> Result<Self> {
+        if values.len() != shape.elem_count() {
+            return Err(Error::Internal(format!("{} values for {shape:?}", values.len())));
+        }
+        let samples = Self::room(space, shape, false)?;
+        samples.memory()?.write(0, values)?;
+        Ok(samples)
+    }
+
+    /// Another one of the same shape, with anything in it.
+    pub(super) fn like(&self, in_halves: bool) -> Result<Self> {
+        Self::room(self.space(), self.shape(), in_halves)
+    }
+
+    /// One of zeros, of the same shape.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where the card is full, [`Error::Device`] when it fails.
+    pub fn zeros_like(&self) -> Result<Self> {
+        let zeros = self.like(false)?;
+        let memory = zeros.memory()?;
+        memory.clear(0, memory.bytes())?;
+        Ok(zeros)
+    }
+
+    /// Brings its values, widened where they are halves, into main memory.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the card fails.
+    pub fn values(&self) -> Result<Vec<f32>> {
+        let (memory, count) = (self.memory()?, self.elem_count());
+        if !self.0.in_halves {
+            return memory.read(0, count);
+        }
+        let halves: Vec<u16> = memory.read(0, count)?;
+        Ok(halves.into_iter().map(|bits| bf16::from_bits(bits).to_f32()).collect())
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> &Shape {
+        &self.0.shape
+    }
+
+    /// The number of its elements.
+    pub fn elem_count(&self) -> usize {
+        self.shape().elem_count()
+    }
+
+    /// Whether it is of f32.
+    pub fn is_single(&self) -> bool {
+        !self.0.in_halves
+    }
+
+    /// Where it lives.
+    pub fn space(&self) -> &Arc<Space> {
+        &self.0.space
+    }
+
+    fn memory(&self) -> Result<&Memory> {
+        let gone = || Error::Internal("a vector's memory is gone".into());
+        self.0.memory.as_ref().ok_or_else(gone)
+    }
+
+    /// Its address, for kernels that take f32.
+    pub(super) fn single(&self) -> Result<Argument> {
+        if self.0.in_halves {
+            return Err(Error::Internal("a vector of halves where one of f32 is due".into()));
+        }
+        Ok(self.memory()?.address(0))
+    }
+
+    fn count(&self) -> Argument {
+        Argument::size(self.elem_count())
+    }
+}
+
+/// `alpha a + beta weight b`, and the sums of what that is times `s`, and of `weight s y`. Whatever is absent does not
+/// count; all are of one length.
+#[derive(Default)]
+pub struct Combination<'a> {
+    /// A vector, ...
+    pub a: Option<&'a Samples>,
+    /// ... its factor, ...
+    pub alpha: f32,
+    /// ... what is added to it, ...
+    pub b: Option<&'a Samples>,
+    /// ... the factor of that, ...
+    pub beta: f32,
+    /// ... and a weight for each of its elements.
+    pub weight: Option<&'a Samples>,
+    /// What comes out is multiplied with this for the first sum.
+    pub s: Option<&'a Samples>,
+    /// With `s` and the weight, the second sum's.
+    pub y: Option<&'a Samples>,
+    /// Whether what comes out is clamped to 0 ... 1.
+    pub into_box: bool,
+    /// Whether the first sum is of the step from `a`.
+    pub step_from_a: bool,
+}
+
+impl Combination<'_> {
+    fn operands(&self) -> [(Option<&Samples>, i32); 5] {
+        [
+            (self.a, flag::A_IN_HALVES),
+            (self.b, flag::B_IN_HALVES),
+            (self.weight, flag::WEIGHT_IN_HALVES),
+            (self.s, flag::S_IN_HALVES),
+            (self.y, flag::Y_IN_HALVES),
+        ]
+    }
+
+    fn any(&self) -> Result<&Samples> {
+        let operand = self.operands().into_iter().find_map(|(samples, _)| samples);
+        operand.ok_or_else(|| Error::Internal("a combination of no vectors".into()))
+    }
+
+    /// The sums alone.
+    ///
+    /// # Errors
+    /// Failures of the card; so for all of these.
+    pub fn sums(&self) -> Result<[f64; 2]> {
+        self.run(None)
+    }
+
+    /// A new vector, and the sums.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where the card is full.
+    pub fn made(&self) -> Result<(Samples, [f64; 2])> {
+        let made = self.any()?.like(false)?;
+        let sums = self.run(Some(&made))?;
+        Ok((made, sums))
+    }
+
+    /// A new vector of halves.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where the card is full.
+    pub fn halved(&self) -> Result<Samples> {
+        let made = self.any()?.like(true)?;
+        self.run(Some(&made))?;
+        Ok(made)
+    }
+
+    /// In the memory of `target`, which may be `a` or `b`, and the sums.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a target of halves.
+    pub fn in_place_of(&self, target: &Samples) -> Result<[f64; 2]> {
+        target.single()?;
+        self.run(Some(target))
+    }
+
+    fn run(&self, out: Option<&Samples>) -> Result<[f64; 2]> {
+        let any = self.any()?;
+        let address = |samples: Option<&Samples>| match samples {
+            Some(samples) => Ok(samples.memory()?.address(0)),
+            None => Ok::<_, Error>(Argument::NULL),
+        };
+        let mut flags = 0;
+        for (samples, flag) in self.operands().into_iter().chain([(out, flag::INTO_HALVES)]) {
+            if let Some(samples) = samples {
+                if samples.elem_count() != any.elem_count() {
+                    return Err(Error::Internal("an optimiser's vectors differ in length".into()));
+                }
+                flags |= if samples.is_single() { 0 } else { flag };
+            }
+        }
+        flags |= if self.into_box { flag::INTO_BOX } else { 0 };
+        flags |= if self.step_from_a { flag::STEP_FROM_A } else { 0 };
+        let mut arguments = vec![
+            address(self.a)?,
+            Argument::Float(self.alpha),
+            address(self.b)?,
+            Argument::Float(self.beta),
+            address(self.weight)?,
+            address(self.s)?,
+            address(self.y)?,
+            address(out)?,
+            Argument::Int(flags),
+            any.count(),
+        ];
+        let space = any.space();
+        if self.s.is_some() {
+            return space.sum(Kernel::COMBINE, any.elem_count(), arguments);
+        }
+        arguments.push(Argument::NULL);
+        let grid = (blocks(any.elem_count()), 1);
+        space.card.launch(Kernel::COMBINE, grid, &mut arguments)?;
+        Ok([0.0; 2])
+    }
+}
+
+/// Sums of `s s`, `y y`, `s y` and `s g1`, with the steps `s` from `x[0]` to `x[1]` and `y` from `g[0]` to `g[1]`.
+///
+/// # Errors
+/// Failures of the card.
+pub fn compare(x: [&Samples; 2], gradient: [&Samples; 2]) -> Result<[f64; 4]> {
+    let arguments = [x[0], x[1], gradient[0], gradient[1]].map(Samples::single);
+    let mut arguments: Vec<Argument> = arguments.into_iter().collect::<Result<_>>()?;
+    arguments.push(x[0].count());
+    x[0].space().sum(Kernel::COMPARE, x[0].elem_count(), arguments)
+}
+
+/// In halves: 1 where a step against the gradient may move the pixel, 0 where it would only push it out of the box.
+///
+/// # Errors
+/// Failures of the card.
+pub fn free_pixels(x: &Samples, gradient: &Samples) -> Result<Samples> {
+    let free = x.like(true)?;
+    let mut arguments = [x.single()?, gradient.single()?, free.memory()?.address(0), x.count()];
+    let grid = (blocks(x.elem_count()), 1);
+    x.space().card.launch(Kernel::FREE_PIXELS, grid, &mut arguments)?;
+    Ok(free)
+}
+
+/// What a step of Adam goes by: see `kernels/vectors.cu`.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamStep {
+    /// What the gradient is multiplied by.
+    pub unit: f64,
+    /// The decays of both moments.
+    pub decays: [f64; 2],
+    /// What their bias is taken out by.
+    pub corrections: [f64; 2],
+    /// What keeps the division sound.
+    pub epsilon: f64,
+    /// The learning rate.
+    pub rate: f64,
+    /// Whether pixels are kept within 0 and 1.
+    pub into_box: bool,
+}
+
+impl AdamStep {
+    /// Changes both moments where they are, and returns where the pixels go.
+    ///
+    /// # Errors
+    /// Failures of the card.
+    pub fn take(&self, x: &Samples, gradient: &Samples, moments: [&Samples; 2]) -> Result<Samples> {
+        let out = x.like(false)?;
+        let [first, second] = moments;
+        let float = |value: f64| Argument::Float(value as f32);
+        let mut arguments = [
+            x.single()?,
+            gradient.single()?,
+            float(self.unit),
+            first.single()?,
+            second.single()?,
+            float(self.decays[0]),
+            float(1.0 - self.decays[0]),
+            float(self.corrections[0]),
+            float(self.decays[1]),
+            float(1.0 - self.decays[1]),
+            float(self.corrections[1]),
+            float(self.epsilon),
+            float(self.rate),
+            Argument::Int(if self.into_box { flag::INTO_BOX } else { 0 }),
+            out.single()?,
+            x.count(),
+        ];
+        let grid = (blocks(x.elem_count()), 1);
+        x.space().card.launch(Kernel::ADAM, grid, &mut arguments)?;
+        Ok(out)
+    }
+}
