@@ -5,8 +5,6 @@
 use candle_core::Tensor;
 
 #[cfg(not(feature = "cuda"))]
-use crate::Error;
-#[cfg(not(feature = "cuda"))]
 use crate::compute::cuda::Planes;
 use crate::optimise::Vector;
 use crate::{Result, samples};
@@ -28,7 +26,7 @@ pub fn add_variation(picture: &Vector, factor: f64, gradient: Vector) -> Result<
             Ok((scale * squares, Vector::OnCard(gradient)))
         }
         #[cfg(not(feature = "cuda"))]
-        _ => Err(Error::Internal(
+        _ => Err(crate::Error::Internal(
             "a picture and its gradient live on different devices".into(),
         )),
     }

@@ -9,9 +9,9 @@ use candle_core::backprop::GradStore;
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
 
 use super::{AdamOptions, Vector, vector};
+use crate::Result;
 #[cfg(not(feature = "cuda"))]
 use crate::compute::cuda::{AdamStep, Samples};
-use crate::{Error, Result};
 
 /// The moments, and what Adam goes by.
 pub struct Moments {
@@ -68,13 +68,10 @@ impl Moments {
     /// The point after `x`, where the last step led, against `unit` times the gradient there; back in the box where that is
     /// wanted.
     pub fn step(&mut self, x: &Vector, unit: f64, gradient: Vector) -> Result<Vector> {
-        match (&mut self.kept, x) {
-            (Kept::Tensors { adam, pixels }, Vector::Tensor(_)) => {
-                let Vector::Tensor(gradient) = vector::scale(unit, gradient)? else {
-                    return Err(apart());
-                };
+        match (&mut self.kept, x, gradient) {
+            (Kept::Tensors { adam, pixels }, Vector::Tensor(_), gradient @ Vector::Tensor(_)) => {
                 let mut gradients = GradStore::default();
-                gradients.insert(pixels, gradient);
+                gradients.insert(pixels, vector::scale(unit, gradient)?.to_tensor()?);
                 adam.step(&gradients)?;
                 if !self.projected {
                     // A copy: the variable's own memory changes with the next step.
@@ -85,10 +82,7 @@ impl Moments {
                 Ok(projected)
             }
             #[cfg(not(feature = "cuda"))]
-            (Kept::OnCard { moments, steps }, Vector::OnCard(x)) => {
-                let Vector::OnCard(gradient) = gradient else {
-                    return Err(apart());
-                };
+            (Kept::OnCard { moments, steps }, Vector::OnCard(x), Vector::OnCard(gradient)) => {
                 *steps += 1;
                 let decays = [self.params.beta1, self.params.beta2];
                 let step = AdamStep {
@@ -103,11 +97,9 @@ impl Moments {
                 Ok(Vector::OnCard(step.take(x, &gradient, [first, second])?))
             }
             #[cfg(not(feature = "cuda"))]
-            _ => Err(apart()),
+            _ => Err(crate::Error::Internal(
+                "an optimiser's vectors live on different devices".into(),
+            )),
         }
     }
-}
-
-fn apart() -> Error {
-    Error::Internal("an optimiser's vectors live on different devices".into())
 }

@@ -13,7 +13,7 @@
 //! - [`kernels`], what the kernels are called and take;
 //! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there;
 //! - [`pass`], once up and down the network;
-//! - [`vectors`] and [`pictures`], an optimiser's vectors, which stay on the card, and what is done with them there.
+//! - [`space`], [`vectors`] and [`pictures`], an optimiser's vectors, which stay on the card, and what is done with them there.
 //!
 //! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Statistics
 //! cross the seam in main memory, and so may pictures.
@@ -25,6 +25,7 @@ mod layout;
 mod part;
 mod pass;
 mod pictures;
+mod space;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -41,7 +42,8 @@ use self::layout::Layout;
 use self::part::Part;
 use self::pass::{Pass, Region};
 pub use self::pictures::{Planes, Roots};
-pub use self::vectors::{AdamStep, Combination, Samples, Space, compare, free_pixels};
+pub use self::space::Space;
+pub use self::vectors::{AdamStep, Combination, Samples, compare, free_pixels};
 use self::weights::Weights;
 use super::{
     Backend, ContentDistance, Moments, Plan, Resident, Seen, Statistics, StatisticsGradient, Tiling, expect_shape,

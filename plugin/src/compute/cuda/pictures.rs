@@ -6,7 +6,8 @@
 
 use super::driver::Memory;
 use super::kernels::{Argument, Kernel};
-use super::vectors::{Samples, THREADS};
+use super::space::THREADS;
+use super::vectors::Samples;
 use crate::compute::Seen;
 use crate::{Error, Result};
 

@@ -1,10 +1,9 @@
 //! An optimiser's vectors on a card, against those in main memory: elements to the bit, sums but for their order.
 
-use candle_core::{DType, Shape};
+use candle_core::Shape;
 
 use super::*;
 use crate::canvas::Size;
-use crate::compute::{Margin, Tiled};
 use crate::filters::memory;
 use crate::objective::variation::add_variation;
 use crate::optimise::problems::{Fault, Faulty, Quadratic, random};
@@ -15,12 +14,12 @@ use crate::optimise::{
 /// Lengths of less than a block, a little more, and more than all blocks of a sum take at once.
 const LENGTHS: [usize; 3] = [5, 300, 140_000];
 
-fn home() -> Home {
+pub fn home() -> Home {
     open(Precision::Float32).unwrap().home()
 }
 
 /// A vector in main memory, and the same one on a card.
-fn both(home: &Home, values: Vec<f32>, shape: impl Into<Shape>) -> [Vector; 2] {
+pub fn both(home: &Home, values: Vec<f32>, shape: impl Into<Shape>) -> [Vector; 2] {
     let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
     [home.bring(&tensor).unwrap(), tensor.into()]
 }
@@ -34,7 +33,7 @@ fn bits(vector: &Vector) -> Vec<u32> {
     tensor.to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
 }
 
-fn same([on_card, here]: [Vector; 2], what: &str) {
+pub fn same([on_card, here]: [Vector; 2], what: &str) {
     assert!(on_card.is_on_card() && !here.is_on_card());
     assert!(bits(&on_card) == bits(&here), "{what}");
 }
@@ -362,56 +361,5 @@ fn optimisers_take_what_is_planned_for_and_leave_nothing_behind() {
         }
         drop(backend);
         assert_eq!(taken(), 0);
-    }
-}
-
-#[test]
-#[ignore = "needs a card, or an emulated one"]
-fn boxes_of_a_picture_on_the_card_are_those_in_main_memory() {
-    let plan = |margin: usize| Plan {
-        style_layers: layers(&["conv1_2"]),
-        content_layers: layers(&["conv1_1"]),
-        window: Window {
-            top: margin,
-            left: margin,
-            height: 32,
-            width: 112,
-        },
-        ..plan(32 + 2 * margin, 112 + 2 * margin)
-    };
-    for (margin, columns) in [(16, 1), (16, 2), (0, 2), (0, 1)] {
-        let mut backend = open(Precision::Float32).unwrap();
-        let home = backend.home();
-        let mut tiled = Tiled::new(&mut backend);
-        let tiling = Tiling::cut(&plan(margin), 1, columns).unwrap();
-        tiled.prepare(tiling, Margin::new(margin, 32, 112)).unwrap();
-        let content = Tensor::from_vec(random(1, 3 * 32 * 112, 0.0, 1.0), (1, 3, 32, 112), &Device::Cpu).unwrap();
-        tiled.hold_content(&content).unwrap();
-        let picture = both(&home, random(2, 3 * 32 * 112, 0.0, 1.0), (1, 3, 32, 112));
-        let gradients = picture.map(|picture| {
-            let ask = |statistics: &Statistics| {
-                let slopes = statistics.moments.iter().map(|regions| {
-                    let slopes = regions.iter().map(|moments| crate::compute::MomentsGradient {
-                        second: moments.second.clone(),
-                        mean: moments.mean.clone(),
-                    });
-                    slopes.collect()
-                });
-                let gradient = crate::compute::StatisticsGradient {
-                    moments: slopes.collect(),
-                    content: vec![1.0; statistics.content.len()],
-                };
-                Ok(((), gradient))
-            };
-            tiled.evaluate(&picture, ask).unwrap().1
-        });
-        assert!(vector::norm(&gradients[1]).unwrap() > 0.0);
-        same(gradients, &format!("a margin of {margin}, {columns} tiles"));
-        let elsewhere = self::home().bring(&content.to_dtype(DType::F32).unwrap()).unwrap();
-        let error = tiled
-            .evaluate(&elsewhere, |_| unreachable!())
-            .map(|((), _)| ())
-            .unwrap_err();
-        assert!(error.to_string().contains("is not on the backend's card"), "{error}");
     }
 }
