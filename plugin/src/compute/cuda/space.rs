@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::driver::{Card, Memory};
 use super::kernels::{Argument, Kernel};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Threads of a block, each of which takes an element at a time.
 pub(super) const THREADS: usize = 256;
@@ -29,7 +29,7 @@ impl Space {
     /// Room for vectors, none of which is taken yet.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] where the card is full.
+    /// [`Error::Memory`] where the card is full.
     pub(super) fn new(card: &Arc<Card>) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             card: card.clone(),
@@ -50,19 +50,24 @@ impl Space {
     }
 
     /// Gives back what nobody uses.
-    pub(super) fn tidy(&self) {
+    pub fn tidy(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Memory with anything in it, which is to be [kept](Self::keep) afterwards. Where none of this size is idle, what is
-    /// idle of others goes first: those sizes are of another level.
+    /// Memory with anything in it, which is to be [kept](Self::keep) afterwards. Where the card is full, what is idle makes
+    /// room.
     pub(super) fn take(&self, bytes: usize) -> Result<Memory> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = idle.iter().position(|memory| memory.bytes() == bytes) {
             return Ok(idle.swap_remove(index));
         }
-        idle.clear();
-        Memory::new(&self.card, bytes)
+        match Memory::new(&self.card, bytes) {
+            Err(Error::Memory(_)) if !idle.is_empty() => {
+                idle.clear();
+                Memory::new(&self.card, bytes)
+            }
+            taken => taken,
+        }
     }
 
     /// Keeps memory for others.

@@ -181,6 +181,7 @@ impl<'a> Render<'a> {
             _ => self.painter(course, level, means.history, &network.home())?,
         };
         // The coarser level's history is gone.
+        network.home().tidy();
         give_back();
         // Should the card fail, another backend asks.
         let content = course.content_at(level.size(), network.backend().is_card())?;

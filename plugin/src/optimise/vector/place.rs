@@ -38,6 +38,15 @@ impl Home {
         !matches!(self, Self::Device(_))
     }
 
+    /// Gives back the memory of vectors that are gone, where it was kept for others.
+    pub fn tidy(&self) {
+        match self {
+            Self::Device(_) => {}
+            #[cfg(not(feature = "cuda"))]
+            Self::Card(space) => space.tidy(),
+        }
+    }
+
     /// Brings a vector of f32 there.
     ///
     /// # Errors

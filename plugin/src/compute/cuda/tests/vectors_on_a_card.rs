@@ -316,6 +316,23 @@ impl Problem for Bowl {
 
 #[test]
 #[ignore = "needs an emulated card"]
+fn what_is_idle_makes_room() {
+    if list().unwrap()[0].name != "Emulated card" {
+        return;
+    }
+    let home = home();
+    // Two of these are more than the card has.
+    for count in [135_000_000, 136_000_000] {
+        let zeros = Tensor::zeros(count, candle_core::DType::F32, &Device::Cpu).unwrap();
+        drop(home.bring(&zeros).unwrap());
+    }
+    let free = list().unwrap()[0].memory_free;
+    home.tidy();
+    assert_eq!(list().unwrap()[0].memory_free, free + 4 * 136_000_000);
+}
+
+#[test]
+#[ignore = "needs an emulated card"]
 fn optimisers_take_what_is_planned_for_and_leave_nothing_behind() {
     if list().unwrap()[0].name != "Emulated card" {
         return;
