@@ -33,6 +33,7 @@ PROGRAMS = {
     "tests": ("pentimento-plugin", ["test", "--release", "--no-run", "--lib"], "pentimento_plugin"),
     "step": ("pentimento-plugin", ["bench", "--no-run", "--bench", "step"], "step"),
     "kernels": ("pentimento-plugin", ["bench", "--no-run", "--bench", "kernels"], "kernels"),
+    "optimiser": ("pentimento-plugin", ["bench", "--no-run", "--bench", "optimiser"], "optimiser"),
     "large": ("pentimento-tests", ["bench", "--no-run", "--bench", "large"], "large"),
     "soak": ("pentimento-tests", ["bench", "--no-run", "--bench", "soak"], "soak"),
     "pentimento": ("pentimento-cli", ["build", "--release"], "pentimento"),
@@ -102,9 +103,14 @@ def facts(bench):
 
 def check(bench, device):
     say("## Checks\n")
-    what, group = "kernels against float64 and the plain backend", "compute::cuda::tests::on_a_card::"
-    said = bench.ours(what, "tests", ["--ignored", "--nocapture", "--test-threads=1", group], 120)
-    if said is not None:
+    groups = [("kernels against float64 and the plain backend", "on_a_card"),
+              ("an optimiser's vectors against main memory", "vectors_on_a_card"),
+              ("renders against the processor", "renders_on_a_card")]
+    for what, group in groups:
+        group = f"compute::cuda::tests::{group}::"
+        said = bench.ours(what, "tests", ["--ignored", "--nocapture", "--test-threads=1", group], 120)
+        if said is None:
+            continue
         passed = int(re.search(r"(\d+) passed", said)[1])
         if passed:
             say(f"- {what}: {passed} tests passed")
@@ -164,6 +170,11 @@ def measure(bench, device, sizes, rounds, large):
         found = STEP.search(said or "")
         if found:
             say(f"- draft, in bfloat16, at {size}: {float(found['least']) * 1e3:.2f} ms, {found['megabytes']} MB on the card")
+    say("\n## L-BFGS beside the network, median (least)\n")
+    for on in ["cpu", device]:
+        said = bench.ours(f"L-BFGS on {on}", "optimiser", [f"--device={on}"], 60)
+        for line in (said or "").splitlines():
+            say(f"- {on}: {line}")
     say("\n## Renders\n")
     begun = time.monotonic()
     if (said := render(bench, "the default render at 1024 px", device, 1024, "cold.png", 90)) is not None:
@@ -175,7 +186,7 @@ def measure(bench, device, sizes, rounds, large):
 
 
 def kernels(bench, device, sizes, more=()):
-    say("\n## What bounds each kernel\n")
+    say("## What bounds each kernel\n")
     for precision in [], ["--draft"]:
         what = "the kernels of a draft" if precision else "the kernels of a step"
         said = bench.ours(what, "kernels", [*sizes, f"--device={device}", *precision, *more], 60)
@@ -235,8 +246,8 @@ def main():
     bench = Bench(folder, options.seconds)
     facts(bench)
     check(bench, options.device)
-    measure(bench, options.device, options.sizes, options.rounds, options.large)
     kernels(bench, options.device, options.kernel_sizes)
+    measure(bench, options.device, options.sizes, options.rounds, options.large)
     say("\nSome checks failed." if bench.failed else "\nAll checks passed.")
     return int(bench.failed)
 

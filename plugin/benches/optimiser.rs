@@ -1,15 +1,16 @@
 //! Seconds that L-BFGS takes beside the network, a step: `cargo bench -p pentimento-plugin --bench optimiser
-//! [-- SIZE:PAIRS...]`.
+//! [-- SIZE:PAIRS...] [--device=NAME]`.
 //!
-//! Square pictures, SIZE pixels wide, and a history of so many pairs, which is full before the time is taken; by default
-//! what a render of that size has. The loss is a bowl of noise whose evaluation costs little, and is not counted. Each
-//! line gives the median of the steps and the least.
+//! Its vectors are where those of a render on the device are, which is the processor where none is named. Square
+//! pictures, SIZE pixels wide, and a history of so many pairs, which is full before the time is taken; by default what
+//! a render of that size has. The loss is a bowl of noise whose evaluation costs little, and is not counted. Each line
+//! gives the median of the steps and the least.
 
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use pentimento_plugin::optimise::{Evaluation, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Problem};
-use pentimento_plugin::{Error, Result};
+use pentimento_plugin::optimise::{Evaluation, Home, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Problem, Vector};
+use pentimento_plugin::{Error, Result, compute, settings};
 
 const STEPS: usize = 30;
 const DEFAULTS: [(usize, usize); 3] = [(256, 50), (512, 42), (1024, 10)];
@@ -34,19 +35,32 @@ impl Bowl {
 }
 
 impl Problem for Bowl {
-    fn evaluate(&mut self, x: &Tensor) -> Result<Evaluation> {
+    fn evaluate(&mut self, x: &Vector) -> Result<Evaluation> {
         let begun = Instant::now();
-        let away = (x - &self.middle)?;
+        let here = x.to_tensor()?;
+        let away = (&here - &self.middle)?;
         let gradient = (&away * &self.curvature)?;
         let loss = 0.5 * f64::from((away * &gradient)?.mean_all()?.to_scalar::<f32>()?) * x.elem_count() as f64;
+        let gradient = x.home().bring(&gradient)?;
         self.seconds += begun.elapsed().as_secs_f64();
         Ok(Evaluation { loss, gradient })
     }
 }
 
 fn main() -> Result<()> {
-    let arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
-    let asked = arguments.map(|argument| {
+    let mut device = settings::Device::Cpu;
+    let mut arguments = Vec::new();
+    for argument in std::env::args().skip(1) {
+        if let Some(name) = argument.strip_prefix("--device=") {
+            device = name.parse().map_err(|reason| Error::argument("--device", reason))?;
+        } else if !argument.starts_with('-') {
+            arguments.push(argument);
+        }
+    }
+    let home = compute::open(device, settings::Precision::Standard, "", 0)?
+        .backend
+        .home();
+    let asked = arguments.iter().map(|argument| {
         let pair = argument
             .split_once(':')
             .map(|(size, pairs)| (size.parse(), pairs.parse()));
@@ -57,7 +71,7 @@ fn main() -> Result<()> {
     });
     let asked: Vec<(usize, usize)> = asked.collect::<Result<_>>()?;
     for (size, pairs) in if asked.is_empty() { DEFAULTS.to_vec() } else { asked } {
-        let mut seconds = time(size, pairs)?;
+        let mut seconds = time(size, pairs, &home)?;
         seconds.sort_by(f64::total_cmp);
         println!(
             "{size} px, {pairs} pairs: {:.4} ({:.4}) s",
@@ -69,14 +83,14 @@ fn main() -> Result<()> {
 }
 
 /// The seconds of each step beside its evaluation.
-fn time(size: usize, pairs: usize) -> Result<Vec<f64>> {
+fn time(size: usize, pairs: usize, home: &Home) -> Result<Vec<f64>> {
     let shape = (1, 3, size, size);
     let options = LbfgsOptions {
         history: pairs,
         tolerance: -1.0,
         ..LbfgsOptions::default()
     };
-    let start = Tensor::rand(0f32, 1f32, shape, &Device::Cpu)?;
+    let start = home.bring(&Tensor::rand(0f32, 1f32, shape, &Device::Cpu)?)?;
     let mut optimiser = Lbfgs::with_metric(&start, options, Box::new(PictureMetric::unpainted()))?;
     let mut bowl = Bowl::new(shape)?;
     while optimiser.pairs() < pairs {

@@ -27,6 +27,7 @@ fn kernels_compute_what_plain_loops_do() {
             "-Wextra",
             "-Werror",
             "-Wno-unknown-pragmas",
+            "-ffp-contract=off",
             "-o",
         ])
         .arg(&program)

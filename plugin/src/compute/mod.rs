@@ -6,7 +6,8 @@
 //! the pixels. It knows nothing of losses, and whoever calls it knows nothing of devices or feature maps.
 //!
 //! Pictures cross the seam as tensors `[1, 3, H, W]` of f32: red, green, blue, sRGB-encoded, nominally 0 to 1 (values
-//! outside are taken as they are). Bringing them into the network's input space is the backend's work.
+//! outside are taken as they are). Bringing them into the network's input space is the backend's work. Where a backend
+//! keeps vectors on its own card, pictures need not come back from there: see [`Resident`].
 //!
 //! What a picture's statistics are sums of, its pixels, may be looked at in several parts: a backend is prepared for all
 //! of them, in the memory that the largest takes. How a picture is cut so that the whole comes out again, and what else
@@ -22,15 +23,18 @@ pub mod cuda;
 pub mod false_card;
 mod open;
 mod regions;
+mod resident;
 mod tiled;
 pub(crate) mod trial;
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::network::Layer;
+use crate::optimise::Home;
 use crate::{Error, Result};
 
 pub use open::{Opened, distrust, open};
+pub use resident::{Resident, Seen};
 pub use tiled::{Margin, Tiled, Tiling};
 
 /// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.
@@ -273,6 +277,16 @@ pub trait Backend: Send {
     /// Where there was no such pass.
     fn deferred_change(&mut self) -> Result<Option<f64>> {
         Ok(None)
+    }
+
+    /// Where an optimiser's vectors best live.
+    fn home(&self) -> Home {
+        Home::Device(self.device().clone())
+    }
+
+    /// Itself, where that is a card that it computes on by itself.
+    fn resident(&mut self) -> Option<&mut dyn Resident> {
+        None
     }
 }
 

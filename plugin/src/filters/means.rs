@@ -24,6 +24,8 @@ pub struct Task<'a> {
     pub size: Size,
     /// Who moves the pixels.
     pub optimiser: Optimiser,
+    /// Whether the pixels are moved on the card of our own backend.
+    pub on_card: bool,
     /// What comes after the last step takes beside the network, 0 where another level comes.
     pub finishing: u64,
     /// The bytes of what was read that are free by then, as nobody looks at it any more.
@@ -33,7 +35,7 @@ pub struct Task<'a> {
 impl Task<'_> {
     /// What is held beside the network, with a history of so many pairs.
     fn besides(&self, history: usize) -> u64 {
-        let painting = memory::painting(self.optimiser, self.size, history);
+        let painting = memory::painting(self.optimiser, self.size, history, self.on_card);
         painting.max(self.finishing).saturating_sub(self.released)
     }
 }

@@ -3,7 +3,7 @@
 mod deferral;
 mod extent;
 mod means;
-mod memory;
+pub mod memory;
 mod painter;
 mod painting;
 mod progress;

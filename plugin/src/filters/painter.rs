@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 
 use crate::Result;
 use crate::canvas::{self, Size};
-use crate::optimise::{Adam, AdamOptions, Lbfgs, LbfgsOptions, Optimiser, PictureMetric};
+use crate::optimise::{Adam, AdamOptions, Home, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Vector};
 use crate::settings::{self, StyleTransfer};
 
 /// An optimiser, as the settings have it.
@@ -17,7 +17,7 @@ pub enum Painter {
 
 impl Painter {
     /// Starts from a picture `[1, 3, H, W]` that was not painted yet. L-BFGS remembers `history` pairs.
-    pub fn new(settings: &StyleTransfer, start: &Tensor, history: usize) -> Result<Self> {
+    pub fn new(settings: &StyleTransfer, start: &Vector, history: usize) -> Result<Self> {
         let learning_rate = settings.learning_rate;
         Ok(match settings.optimiser {
             settings::Optimiser::Lbfgs => {
@@ -50,9 +50,12 @@ impl Painter {
         }
     }
 
-    /// Goes on at a finer level, or on another device.
-    pub fn refined(self, settings: &StyleTransfer, size: Size, history: usize, device: &Device) -> Result<Self> {
-        let resample = |tensor: &Tensor| canvas::resize_tensor(&tensor.to_device(device)?, size.width, size.height);
+    /// Goes on at a finer level, or elsewhere.
+    pub fn refined(self, settings: &StyleTransfer, size: Size, history: usize, home: &Home) -> Result<Self> {
+        let resample = |tensor: &Tensor| {
+            let here = tensor.to_device(&Device::Cpu)?;
+            home.bring(&canvas::resize_tensor(&here, size.width, size.height)?)
+        };
         match self {
             Self::Lbfgs(optimiser) => Ok(Self::Lbfgs(optimiser.resized(
                 history,
@@ -60,11 +63,21 @@ impl Painter {
                 &resample,
             )?)),
             Self::Adam(optimiser) => {
-                let picture = optimiser.picture().clone();
+                let picture = optimiser.picture().to_tensor()?;
                 drop(optimiser);
                 Self::new(settings, &resample(&picture)?, history)
             }
         }
+    }
+
+    /// Goes on elsewhere.
+    pub fn moved(self, settings: &StyleTransfer, home: &Home) -> Result<Self> {
+        let (_, _, height, width) = self.picture().shape().dims4()?;
+        let pairs = match &self {
+            Self::Lbfgs(optimiser) => optimiser.pairs(),
+            Self::Adam(_) => 0,
+        };
+        self.refined(settings, Size { width, height }, pairs, home)
     }
 
     /// The optimiser itself.
@@ -76,7 +89,7 @@ impl Painter {
     }
 
     /// What should be shown or saved now.
-    pub fn picture(&self) -> &Tensor {
+    pub fn picture(&self) -> &Vector {
         match self {
             Self::Lbfgs(optimiser) => optimiser.picture(),
             Self::Adam(optimiser) => optimiser.picture(),

@@ -4,14 +4,12 @@
 //! of the pixels is added beside it. Where a plan defers its highest layer, not every evaluation goes up to it
 //! ([`super::deferral`]).
 
-use candle_core::Tensor;
-
 use super::deferral::Deferral;
 use crate::Result;
 use crate::compute::{Statistics, Tiled};
 use crate::objective::Objective;
 use crate::objective::variation::add_variation;
-use crate::optimise::{Evaluation, Problem};
+use crate::optimise::{Evaluation, Problem, Vector};
 
 /// A picture of one size being painted.
 pub struct Painting<'a, 'b> {
@@ -27,7 +25,7 @@ pub struct Painting<'a, 'b> {
 
 impl Painting<'_, '_> {
     /// The loss of a picture's statistics and its gradient with respect to the pixels.
-    fn evaluate_network(&mut self, picture: &Tensor) -> Result<(f64, Tensor)> {
+    fn evaluate_network(&mut self, picture: &Vector) -> Result<(f64, Vector)> {
         let Self {
             network,
             objective,
@@ -58,7 +56,7 @@ impl Painting<'_, '_> {
 }
 
 impl Problem for Painting<'_, '_> {
-    fn evaluate(&mut self, picture: &Tensor) -> Result<Evaluation> {
+    fn evaluate(&mut self, picture: &Vector) -> Result<Evaluation> {
         let (loss, gradient) = self.evaluate_network(picture)?;
         if self.smoothness == 0.0 {
             return Ok(Evaluation { loss, gradient });

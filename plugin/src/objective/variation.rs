@@ -4,15 +4,37 @@
 
 use candle_core::Tensor;
 
+#[cfg(not(feature = "cuda"))]
+use crate::compute::cuda::Planes;
+use crate::optimise::Vector;
 use crate::{Result, samples};
 
 /// The variation of a picture `[1, 3, H, W]`, and that gradient with `factor` times the variation's own added to it.
-///
-/// The variation's gradient is never held as a whole: a row of it is complete when the next was seen.
-pub fn add_variation(picture: &Tensor, factor: f64, gradient: Tensor) -> Result<(f64, Tensor)> {
-    let (_, _, height, width) = picture.dims4()?;
+/// Both are in one place.
+pub fn add_variation(picture: &Vector, factor: f64, gradient: Vector) -> Result<(f64, Vector)> {
+    let (_, _, height, width) = picture.shape().dims4()?;
     let scale = 1.0 / (height * width) as f64;
     let (slope, factor) = ((2.0 * scale) as f32, factor as f32);
+    match (picture, gradient) {
+        (Vector::Tensor(picture), Vector::Tensor(gradient)) => {
+            let (loss, gradient) = add_to_tensor(picture, scale, [slope, factor], gradient)?;
+            Ok((loss, gradient.into()))
+        }
+        #[cfg(not(feature = "cuda"))]
+        (Vector::OnCard(picture), Vector::OnCard(gradient)) => {
+            let squares = Planes::of(&gradient)?.add_variation(picture, slope, factor)?;
+            Ok((scale * squares, Vector::OnCard(gradient)))
+        }
+        #[cfg(not(feature = "cuda"))]
+        _ => Err(crate::Error::Internal(
+            "a picture and its gradient live on different devices".into(),
+        )),
+    }
+}
+
+/// The variation's gradient is never held as a whole: a row of it is complete when the next was seen.
+fn add_to_tensor(picture: &Tensor, scale: f64, [slope, factor]: [f32; 2], gradient: Tensor) -> Result<(f64, Tensor)> {
+    let (_, _, height, width) = picture.dims4()?;
     let (gradient, loss) = samples::lend(picture, |samples| {
         samples::change(gradient, |gradient| {
             let mut loss = 0.0;

@@ -3,19 +3,15 @@
 //! [`AdamOptions::plain`] is Adam as the programs run it that the article tells of: pixels go where they like, the last
 //! iterate is the picture, and only what becomes of it is brought into gamut. It is there to reproduce them.
 //!
-//! candle-nn's `AdamW` with weight decay 0 is Adam. It takes gradients out of a `GradStore`, as candle's tape leaves
-//! them there; ours come out of the network by hand and are put in directly. They are divided by the root mean square of
-//! the first one, so that Adam's epsilon means the same for every scaling of the loss.
+//! The moments and the step itself are candle-nn's, or a card's ([`super::moments`]). Gradients are divided by the root
+//! mean square of the first one, so that Adam's epsilon means the same for every scaling of the loss.
 //!
 //! candle-nn keeps the moments to itself, so they cannot be carried to another grid: a finer level starts its own.
 
-use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
-use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
-
 use super::average::Average;
+use super::moments::Moments;
 use super::plateau::Plateau;
-use super::{Ending, Optimiser, Problem, Step, vector};
+use super::{Ending, Optimiser, Problem, Step, Vector, vector};
 use crate::Result;
 
 /// The settings of [`Adam`].
@@ -91,16 +87,14 @@ const EXPLOSION: f64 = 10.0;
 /// The optimiser. See the module's text.
 pub struct Adam {
     options: AdamOptions,
-    adam: AdamW,
-    /// What candle-nn moves; it holds the same values as `x`.
-    pixels: Var,
-    x: Tensor,
+    moments: Moments,
+    x: Vector,
     /// 1 over the root mean square of the first gradient.
     unit: Option<f64>,
     /// The loss of the first evaluation that was finite.
     first_loss: Option<f64>,
     average: Option<Average>,
-    best: (Tensor, f64),
+    best: (Vector, f64),
     plateau: Plateau,
     evaluations: usize,
     failures: usize,
@@ -112,12 +106,10 @@ impl Adam {
     ///
     /// # Errors
     /// When the picture is empty, not f32 or not finite.
-    pub fn new(start: &Tensor, options: AdamOptions) -> Result<Self> {
+    pub fn new(start: &Vector, options: AdamOptions) -> Result<Self> {
         let x = vector::admit_start(start)?;
-        let pixels = Var::from_tensor(&x)?;
         Ok(Self {
-            adam: Self::fresh(&pixels, &options, options.learning_rate)?,
-            pixels,
+            moments: Moments::new(&x, &options, options.learning_rate)?,
             best: (x.clone(), f64::INFINITY),
             x,
             unit: None,
@@ -131,30 +123,10 @@ impl Adam {
         })
     }
 
-    fn fresh(pixels: &Var, options: &AdamOptions, learning_rate: f64) -> Result<AdamW> {
-        let params = ParamsAdamW {
-            lr: learning_rate,
-            beta1: options.beta1,
-            beta2: options.beta2,
-            weight_decay: 0.0,
-            ..ParamsAdamW::default()
-        };
-        Ok(AdamW::new(vec![pixels.clone()], params)?)
-    }
-
     /// Goes against the gradient, and back into the box where that is wanted.
-    fn descend(&mut self, gradient: Tensor, rms: f64) -> Result<()> {
+    fn descend(&mut self, gradient: Vector, rms: f64) -> Result<()> {
         let unit = *self.unit.get_or_insert(if rms > 0.0 { 1.0 / rms } else { 1.0 });
-        let mut gradients = GradStore::default();
-        gradients.insert(&self.pixels, vector::scale(unit, gradient)?);
-        self.adam.step(&gradients)?;
-        if self.options.projected {
-            self.x = vector::project(self.pixels.as_tensor())?;
-            self.pixels.set(&self.x)?;
-        } else {
-            // A copy: the variable's own memory changes with the next step.
-            self.x = self.pixels.as_tensor().copy()?;
-        }
+        self.x = self.moments.step(&self.x, unit, gradient)?;
         if let Some(average) = &mut self.average {
             average.update(&self.x)?;
         }
@@ -169,8 +141,7 @@ impl Adam {
             return Ok(());
         }
         self.x = self.best.0.clone();
-        self.pixels.set(&self.x)?;
-        self.adam = Self::fresh(&self.pixels, &self.options, 0.5 * self.adam.learning_rate())?;
+        self.moments = Moments::new(&self.x, &self.options, 0.5 * self.moments.learning_rate())?;
         self.average = self.options.average();
         Ok(())
     }
@@ -212,7 +183,7 @@ impl Optimiser for Adam {
         Ok(report(self, loss, true))
     }
 
-    fn picture(&self) -> &Tensor {
+    fn picture(&self) -> &Vector {
         match (&self.average, self.ended) {
             (_, Some(Ending::Diverged)) => &self.best.0,
             (Some(average), _) => average.mean().unwrap_or(&self.x),
@@ -221,7 +192,7 @@ impl Optimiser for Adam {
         }
     }
 
-    fn best(&self) -> (&Tensor, f64) {
+    fn best(&self) -> (&Vector, f64) {
         (&self.best.0, self.best.1)
     }
 }

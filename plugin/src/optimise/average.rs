@@ -4,9 +4,7 @@
 //! in Adam itself (Kingma and Ba 2015) the sum of the weights given so far is divided out, so that the first average is
 //! the first picture.
 
-use candle_core::Tensor;
-
-use super::vector;
+use super::vector::{self, Vector};
 use crate::Result;
 
 /// A running average of pictures of one shape.
@@ -15,7 +13,7 @@ pub struct Average {
     decay: f64,
     /// The weights of all pictures so far, summed: `1 - decay^n`.
     weight: f64,
-    mean: Option<Tensor>,
+    mean: Option<Vector>,
 }
 
 impl Average {
@@ -29,7 +27,7 @@ impl Average {
     }
 
     /// Takes one more picture into account and returns the average.
-    pub fn update(&mut self, picture: &Tensor) -> Result<&Tensor> {
+    pub fn update(&mut self, picture: &Vector) -> Result<&Vector> {
         let weight = self.decay * self.weight + (1.0 - self.decay);
         let share = (1.0 - self.decay) / weight;
         let mean = match &self.mean {
@@ -41,7 +39,7 @@ impl Average {
     }
 
     /// The average, if there was any picture.
-    pub fn mean(&self) -> Option<&Tensor> {
+    pub fn mean(&self) -> Option<&Vector> {
         self.mean.as_ref()
     }
 }
@@ -58,7 +56,8 @@ mod tests {
         let mut average = Average::new(0.8);
         for (count, _) in pictures.iter().enumerate() {
             let picture = Tensor::new(&[pictures[count]], &Device::Cpu).unwrap();
-            let mean = average.update(&picture).unwrap().to_vec1::<f32>().unwrap()[0];
+            let mean = average.update(&picture.into()).unwrap().to_tensor().unwrap();
+            let mean = mean.to_vec1::<f32>().unwrap()[0];
             let weights: Vec<f64> = (0..=count).map(|k| 0.8f64.powi((count - k) as i32)).collect();
             let expected: f64 = weights
                 .iter()

@@ -21,18 +21,18 @@
 
 use std::collections::VecDeque;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
-use super::vector::{self, Change};
+use super::vector::{self, Change, Vector};
 use crate::Result;
 
 /// A symmetric, positive definite linear map on pictures: the first guess of the inverse Hessian, up to a factor.
 pub trait Metric: Send {
-    /// The image of `v`, of the same shape, type and device; it may be made in the memory of `v`.
-    fn apply(&self, v: Tensor) -> Result<Tensor>;
+    /// The image of `v`, of the same shape, type and place; it may be made in the memory of `v`.
+    fn apply(&self, v: Vector) -> Result<Vector>;
 
     /// Takes the gradient at a new iterate into account, where a metric follows the loss.
-    fn learn(&mut self, _gradient: &Tensor) -> Result<()> {
+    fn learn(&mut self, _gradient: &Vector) -> Result<()> {
         Ok(())
     }
 }
@@ -42,7 +42,7 @@ pub trait Metric: Send {
 pub struct Identity;
 
 impl Metric for Identity {
-    fn apply(&self, v: Tensor) -> Result<Tensor> {
+    fn apply(&self, v: Vector) -> Result<Vector> {
         Ok(v)
     }
 }
@@ -58,15 +58,15 @@ const STRETCH: f64 = 2.0;
 /// A picture and the gradient there.
 pub struct Point {
     /// The picture.
-    pub x: Tensor,
+    pub x: Vector,
     /// The gradient.
-    pub gradient: Tensor,
+    pub gradient: Vector,
 }
 
 /// A step `s` and the change `y` of the gradient over it.
 struct Pair {
-    s: Tensor,
-    y: Tensor,
+    s: Vector,
+    y: Vector,
     /// The products of `y` with the steps of the older pairs, oldest first, and with its own.
     products: VecDeque<f64>,
 }
@@ -74,9 +74,8 @@ struct Pair {
 impl Pair {
     /// What the metric is multiplied by where this is the newest pair.
     fn scale(&self, metric: &dyn Metric) -> Result<f64> {
-        let y = self.y.to_dtype(DType::F32)?;
         let curvature = self.products.back().copied().unwrap_or(0.0);
-        Ok(STRETCH * curvature / vector::dot(&self.y, &metric.apply(y)?)?)
+        Ok(STRETCH * curvature / vector::dot(&self.y, &metric.apply(vector::widened(&self.y)?)?)?)
     }
 }
 
@@ -143,7 +142,7 @@ impl History {
     }
 
     /// As [`Self::learn`], of a pair that was made and [halved](vector::halved).
-    pub fn push(&mut self, s: Tensor, y: Tensor) -> Result<bool> {
+    pub fn push(&mut self, s: Vector, y: Vector) -> Result<bool> {
         let keeps = says_something(vector::dot(&s, &s)?, vector::dot(&y, &y)?, vector::dot(&s, &y)?);
         if keeps && self.capacity > 0 {
             self.shorten(self.capacity - 1);
@@ -152,30 +151,30 @@ impl History {
         Ok(keeps)
     }
 
-    fn add(&mut self, s: Tensor, y: Tensor) -> Result<()> {
-        let steps: Vec<&Tensor> = self.steps().chain([&s]).collect();
+    fn add(&mut self, s: Vector, y: Vector) -> Result<()> {
+        let steps: Vec<&Vector> = self.steps().chain([&s]).collect();
         let products = vector::dots(&steps, &y)?.into();
         self.pairs.push_back(Pair { s, y, products });
         Ok(())
     }
 
-    fn steps(&self) -> impl Iterator<Item = &Tensor> {
+    fn steps(&self) -> impl Iterator<Item = &Vector> {
         self.pairs.iter().map(|pair| &pair.s)
     }
 
-    fn changes(&self) -> impl Iterator<Item = &Tensor> {
+    fn changes(&self) -> impl Iterator<Item = &Vector> {
         self.pairs.iter().map(|pair| &pair.y)
     }
 
     /// `H` times the part of a gradient on the pixels where `free` is 1, and the inner product of both; the result is 0
     /// on the others. `None` while there are no pairs, so that the scale of the metric is unknown.
-    pub fn apply(&self, gradient: &Tensor, free: &Tensor, metric: &dyn Metric) -> Result<Option<(Tensor, f64)>> {
+    pub fn apply(&self, gradient: &Vector, free: &Vector, metric: &dyn Metric) -> Result<Option<(Vector, f64)>> {
         let Some(newest) = self.pairs.back() else {
             return Ok(None);
         };
         // Before there are other vectors.
         let scale = newest.scale(metric)?;
-        let (steps, changes): (Vec<&Tensor>, Vec<&Tensor>) = (self.steps().collect(), self.changes().collect());
+        let (steps, changes): (Vec<&Vector>, Vec<&Vector>) = (self.steps().collect(), self.changes().collect());
         let q = vector::product(free, gradient)?;
         let mut shares = vector::dots(&steps, &q)?;
         for (k, Pair { products, .. }) in self.pairs.iter().enumerate().rev() {
@@ -197,18 +196,18 @@ impl History {
         Ok(Some(vector::scale_masked_then_dot(r, 1.0, free, gradient)?))
     }
 
-    /// The history seen on another grid, of another capacity. `resample` maps a picture to the new grid; gradients
-    /// shrink as pixels become more, since each pixel's share in a loss that is a mean over the picture does. Each pair
-    /// goes when it was seen.
-    pub fn resized(mut self, capacity: usize, resample: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+    /// The history seen on another grid, of another capacity. `resample` maps a picture to a contiguous vector of the new
+    /// grid, wherever that is to live; gradients shrink as pixels become more, since each pixel's share in a loss that is
+    /// a mean over the picture does. Each pair goes when it was seen.
+    pub fn resized(mut self, capacity: usize, resample: &dyn Fn(&Tensor) -> Result<Vector>) -> Result<Self> {
         self.shorten(capacity);
         let mut history = Self::new(capacity);
-        let resample = |vector: &Tensor| resample(&vector.to_dtype(DType::F32)?);
+        let resample = |vector: &Vector| resample(&vector.to_tensor()?);
         for pair in self.pairs {
-            let s = resample(&pair.s)?.contiguous()?;
+            let s = resample(&pair.s)?;
             let share = pair.y.elem_count() as f64 / s.elem_count() as f64;
             let s = vector::halved(&s)?;
-            let y = vector::scale(share, resample(&pair.y)?.contiguous()?)?;
+            let y = vector::scale(share, resample(&pair.y)?)?;
             history.push(s, vector::halved(&y)?)?;
         }
         Ok(history)

@@ -17,7 +17,7 @@ use candle_core::Tensor;
 use super::history::{History, Identity, Metric, Point};
 use super::line_search::{self, Trial, Verdict};
 use super::plateau::Plateau;
-use super::{Ending, Optimiser, Problem, Step, vector};
+use super::{Ending, Optimiser, Problem, Step, Vector, vector};
 use crate::Result;
 
 /// The settings of [`Lbfgs`].
@@ -72,7 +72,7 @@ struct Search {
 
 /// A point to evaluate.
 struct Candidate {
-    x: Tensor,
+    x: Vector,
     promised: f64,
 }
 
@@ -81,10 +81,10 @@ pub struct Lbfgs {
     options: LbfgsOptions,
     metric: Box<dyn Metric>,
     history: History,
-    x: Tensor,
+    x: Vector,
     loss: f64,
     /// At `x`; `None` before the first evaluation.
-    gradient: Option<Tensor>,
+    gradient: Option<Vector>,
     /// Under way since a trial was refused.
     search: Option<Search>,
     /// Root mean square of the next step along the gradient.
@@ -92,7 +92,7 @@ pub struct Lbfgs {
     /// The losses that a trial is compared with.
     recent: Vec<f64>,
     plateau: Plateau,
-    best: (Tensor, f64),
+    best: (Vector, f64),
     evaluations: usize,
     failures: usize,
     ended: Option<Ending>,
@@ -103,12 +103,12 @@ impl Lbfgs {
     ///
     /// # Errors
     /// When the picture is empty, not f32 or not finite.
-    pub fn new(start: &Tensor, options: LbfgsOptions) -> Result<Self> {
+    pub fn new(start: &Vector, options: LbfgsOptions) -> Result<Self> {
         Self::with_metric(start, options, Box::new(Identity))
     }
 
     /// As [`Lbfgs::new`], with a metric to start each direction from.
-    pub fn with_metric(start: &Tensor, options: LbfgsOptions, metric: Box<dyn Metric>) -> Result<Self> {
+    pub fn with_metric(start: &Vector, options: LbfgsOptions, metric: Box<dyn Metric>) -> Result<Self> {
         let x = vector::admit_start(start)?;
         Ok(Self {
             history: History::new(options.history),
@@ -136,24 +136,24 @@ impl Lbfgs {
         self.search = None;
     }
 
-    /// The optimiser on another grid, its curvature carried along: `resample` maps a picture to the new grid and is
-    /// applied to the best picture and to every pair of the history. A pair that lost its positive curvature on the way is
-    /// dropped, and so are the oldest beyond `history`. Counts of evaluations and losses start anew, since the new grid's
-    /// loss is another function.
+    /// The optimiser on another grid, its curvature carried along: `resample` maps a picture to the new grid, wherever
+    /// that is to live, and is applied to the best picture and to every pair of the history. A pair that lost its positive
+    /// curvature on the way is dropped, and so are the oldest beyond `history`. Counts of evaluations and losses start
+    /// anew, since the new grid's loss is another function.
     ///
     /// From 96 to 128 pixels this is worth two or three evaluations over a fresh start on the larger grid.
     pub fn resized(
         mut self,
         history: usize,
         metric: Box<dyn Metric>,
-        resample: &dyn Fn(&Tensor) -> Result<Tensor>,
+        resample: &dyn Fn(&Tensor) -> Result<Vector>,
     ) -> Result<Self> {
         let options = LbfgsOptions {
             history,
             ..self.options
         };
         self.rest(history);
-        let mut resized = Self::with_metric(&resample(&self.best.0)?, options, metric)?;
+        let mut resized = Self::with_metric(&resample(&self.best.0.to_tensor()?)?, options, metric)?;
         drop((self.x, self.best));
         resized.history = self.history.resized(history, resample)?;
         resized.change = self.change;
@@ -227,7 +227,7 @@ impl Lbfgs {
     }
 
     /// A direction of ascent from the iterate, which is to be gone against, and whether it is the gradient's.
-    fn direction(&self, gradient: &Tensor) -> Result<(Tensor, bool)> {
+    fn direction(&self, gradient: &Vector) -> Result<(Vector, bool)> {
         let free = vector::free_pixels(&self.x, gradient)?;
         if let Some((ascent, along)) = self.history.apply(gradient, &free, &*self.metric)?
             // Also false for a NaN.
@@ -239,7 +239,7 @@ impl Lbfgs {
     }
 
     /// The direction of the gradient on the free pixels, as the metric sees it.
-    fn steepest(&self, free: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    fn steepest(&self, free: &Vector, gradient: &Vector) -> Result<Vector> {
         let image = self.metric.apply(vector::product(free, gradient)?)?;
         let image = vector::admit("metric's image", &image, gradient)?;
         let rms = (vector::weighted_dot(free, &image, &image)? / image.elem_count() as f64).sqrt();
@@ -249,7 +249,7 @@ impl Lbfgs {
 
     /// The next point to evaluate at a length against a direction, shortened until its path promises a descent, with that
     /// length; `None` if none does.
-    fn candidate(&self, direction: &Tensor, mut length: f64, gradient: &Tensor) -> Result<Option<(Candidate, f64)>> {
+    fn candidate(&self, direction: &Vector, mut length: f64, gradient: &Vector) -> Result<Option<(Candidate, f64)>> {
         for _ in 0..HALVINGS {
             let (x, promised) = vector::descend(&self.x, length, direction, gradient)?;
             if promised < 0.0 {
@@ -261,7 +261,7 @@ impl Lbfgs {
     }
 
     /// The next point to evaluate, and the search that it belongs to; `None` when no pixel can be moved downhill.
-    fn plan(&mut self, gradient: &Tensor) -> Result<Option<(Search, Candidate)>> {
+    fn plan(&mut self, gradient: &Vector) -> Result<Option<(Search, Candidate)>> {
         loop {
             let (direction, steepest) = self.direction(gradient)?;
             let (length, trials) = self
@@ -356,11 +356,11 @@ impl Optimiser for Lbfgs {
         }
     }
 
-    fn picture(&self) -> &Tensor {
+    fn picture(&self) -> &Vector {
         &self.best.0
     }
 
-    fn best(&self) -> (&Tensor, f64) {
+    fn best(&self) -> (&Vector, f64) {
         (&self.best.0, self.best.1)
     }
 }

@@ -13,7 +13,7 @@
 use rayon::prelude::*;
 
 /// Pixels along a cell's side. 4 to 40 do about as well.
-const CELL: usize = 16;
+pub const CELL: usize = 16;
 /// What a new gradient counts beside those before.
 const RENEWAL: f64 = 0.1;
 /// Added to every cell's reaction, relative to the mean of all: bounds the scale from above.
@@ -24,8 +24,7 @@ const FLOOR: f64 = 0.1;
 pub struct LocalScale {
     /// Running mean square of the gradient, `[row][column]` of cells.
     squares: Vec<f64>,
-    /// The square root of the scale, at the centres of each row of cells and at all pixels along it; empty before the
-    /// first gradient.
+    /// See [`Self::rows`].
     roots: Vec<f32>,
     width: usize,
 }
@@ -38,6 +37,12 @@ impl LocalScale {
             .into_par_iter()
             .map(|cell| mean_square(gradient, height, width, cell / columns * CELL, cell % columns * CELL))
             .collect();
+        self.renew(seen, width);
+    }
+
+    /// As [`Self::learn`], of a gradient's mean squares over the cells, `[row][column]`, of pictures `width` pixels wide.
+    pub fn renew(&mut self, seen: Vec<f64>, width: usize) {
+        let columns = width.div_ceil(CELL);
         if self.squares.len() == seen.len() && self.width == width {
             for (mean, seen) in self.squares.iter_mut().zip(seen) {
                 *mean += RENEWAL * (seen - *mean);
@@ -66,6 +71,12 @@ impl LocalScale {
             pixels.map(root).collect::<Vec<f32>>()
         };
         self.roots = rows.flat_map(along).collect();
+    }
+
+    /// The square root of the scale at the centres of each row of cells and at all pixels along it; empty before the first
+    /// gradient.
+    pub fn rows(&self) -> &[f32] {
+        &self.roots
     }
 
     /// The square root of the scale along a row of pixels, of which `roots` has room for: a symmetric map with this before

@@ -28,19 +28,18 @@ pub mod history;
 pub mod lbfgs;
 pub mod line_search;
 pub mod local_scale;
+pub mod moments;
 pub mod octaves;
 pub mod picture_metric;
 pub mod plateau;
 pub mod vector;
 
 #[cfg(test)]
-mod problems;
+pub(crate) mod problems;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-
-use candle_core::Tensor;
 
 use crate::Result;
 
@@ -48,24 +47,25 @@ pub use adam::{Adam, AdamOptions, Shown};
 pub use history::{History, Identity, Metric};
 pub use lbfgs::{Lbfgs, LbfgsOptions};
 pub use picture_metric::PictureMetric;
+pub use vector::{Home, Vector};
 
 /// What an evaluation gives back.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// The value of the loss. It may be infinite or NaN: optimisers take that for a step that went too far.
     pub loss: f64,
-    /// Its derivatives with respect to the picture: the picture's shape, type and device. Its memory is the optimiser's.
-    pub gradient: Tensor,
+    /// Its derivatives with respect to the picture: the picture's shape, type and place. Its memory is the optimiser's.
+    pub gradient: Vector,
 }
 
 /// A loss as a function of a picture. The same picture must give the same loss.
 pub trait Problem {
-    /// The loss and its gradient at `x`, a contiguous f32 tensor with all elements within 0 and 1.
+    /// The loss and its gradient at `x`, a contiguous vector of f32 with all elements within 0 and 1.
     ///
     /// # Errors
     /// Any error ends the step at once and is handed through. The optimiser is then as it was before the step, so an
     /// evaluation that was interrupted may be tried again, or the best picture so far taken.
-    fn evaluate(&mut self, x: &Tensor) -> Result<Evaluation>;
+    fn evaluate(&mut self, x: &Vector) -> Result<Evaluation>;
 }
 
 /// What a step, one evaluation, did.
@@ -90,10 +90,10 @@ pub trait Optimiser: Send {
     fn step(&mut self, problem: &mut dyn Problem) -> Result<Step>;
 
     /// What should be shown or saved now: the best picture so far, or the averaged one where iterates are averaged.
-    fn picture(&self) -> &Tensor;
+    fn picture(&self) -> &Vector;
 
     /// The point with the lowest loss of those evaluated, and that loss: the start and infinity before the first step.
-    fn best(&self) -> (&Tensor, f64);
+    fn best(&self) -> (&Vector, f64);
 }
 
 /// Why an optimiser came to its end by itself.

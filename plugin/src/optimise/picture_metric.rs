@@ -19,9 +19,12 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::Metric;
+#[cfg(not(feature = "cuda"))]
+use super::local_scale::CELL;
 use super::local_scale::LocalScale;
-use super::octaves;
+use super::{Metric, Vector, octaves};
+#[cfg(not(feature = "cuda"))]
+use crate::compute::cuda::{Planes, Roots, Samples};
 use crate::{Result, samples};
 
 /// The axes of colour, perpendicular to each other, each of length 1: light, red against blue, green against magenta.
@@ -37,30 +40,36 @@ const GAINS: [[f32; 6]; 3] = [
     [1.25, -1.1, 0.5, 0.0, 1.2, 1.5],
 ];
 
-/// The metric of pictures `[1, 3, H, W]`: red, green, blue. It is computed in main memory, wherever they live, and follows
-/// the gradients that it is shown.
+/// The metric of pictures `[1, 3, H, W]`: red, green, blue. It follows the gradients that it is shown. It is computed on
+/// the card where they live on one of our own backend's, and in main memory otherwise.
 #[derive(Clone, Debug)]
 pub struct PictureMetric {
     /// Whether colours and large forms are still to be found.
     broad: bool,
     local: LocalScale,
+    /// The root of the local scale where vectors live on a card: `[rows of cells][W]`.
+    #[cfg(not(feature = "cuda"))]
+    roots: Option<Samples>,
 }
 
 impl PictureMetric {
+    fn new(broad: bool) -> Self {
+        Self {
+            broad,
+            local: LocalScale::default(),
+            #[cfg(not(feature = "cuda"))]
+            roots: None,
+        }
+    }
+
     /// For a picture that was not painted yet.
     pub fn unpainted() -> Self {
-        Self {
-            broad: true,
-            local: LocalScale::default(),
-        }
+        Self::new(true)
     }
 
     /// For a picture that was painted at a coarser size.
     pub fn painted() -> Self {
-        Self {
-            broad: false,
-            local: LocalScale::default(),
-        }
+        Self::new(false)
     }
 
     /// Sets each pixel to what `f` makes of the root of the local scale and of its three samples.
@@ -80,8 +89,8 @@ impl PictureMetric {
     }
 }
 
-impl Metric for PictureMetric {
-    fn apply(&self, v: Tensor) -> Result<Tensor> {
+impl PictureMetric {
+    fn apply_to_tensor(&self, v: Tensor) -> Result<Tensor> {
         let (_, _, height, width) = v.dims4()?;
         let (image, ()) = samples::change(v, |planes| {
             let size = (height * width).max(1);
@@ -102,9 +111,51 @@ impl Metric for PictureMetric {
         Ok(image)
     }
 
-    fn learn(&mut self, gradient: &Tensor) -> Result<()> {
-        let (_, _, height, width) = gradient.dims4()?;
-        samples::lend(gradient, |gradient| self.local.learn(gradient, height, width))
+    #[cfg(not(feature = "cuda"))]
+    fn apply_on_card(&self, v: Samples) -> Result<Samples> {
+        let (planes, roots) = (Planes::of(&v)?, Roots::new(self.roots.as_ref()));
+        if self.broad {
+            planes.turn(AXES, roots, true)?;
+            planes.weigh(&GAINS)?;
+            planes.turn(transposed(AXES), roots, false)?;
+        } else {
+            planes.scale(roots)?;
+        }
+        Ok(v)
+    }
+
+    /// Cells are few: only their squares come back, and only their roots go there.
+    #[cfg(not(feature = "cuda"))]
+    fn learn_on_card(&mut self, gradient: &Samples) -> Result<()> {
+        let planes = Planes::of(gradient)?;
+        self.local.renew(planes.mean_squares(CELL)?, planes.width());
+        let roots = self.local.rows();
+        let shape = (roots.len() / planes.width(), planes.width()).into();
+        // The old ones go before the new ones come.
+        self.roots = None;
+        self.roots = Some(Samples::new(gradient.space(), &shape, roots)?);
+        Ok(())
+    }
+}
+
+impl Metric for PictureMetric {
+    fn apply(&self, v: Vector) -> Result<Vector> {
+        match v {
+            Vector::Tensor(v) => Ok(self.apply_to_tensor(v)?.into()),
+            #[cfg(not(feature = "cuda"))]
+            Vector::OnCard(v) => Ok(Vector::OnCard(self.apply_on_card(v)?)),
+        }
+    }
+
+    fn learn(&mut self, gradient: &Vector) -> Result<()> {
+        match gradient {
+            Vector::Tensor(gradient) => {
+                let (_, _, height, width) = gradient.dims4()?;
+                samples::lend(gradient, |gradient| self.local.learn(gradient, height, width))
+            }
+            #[cfg(not(feature = "cuda"))]
+            Vector::OnCard(gradient) => self.learn_on_card(gradient),
+        }
     }
 }
 
@@ -126,8 +177,15 @@ mod tests {
     use super::super::vector;
     use super::*;
 
-    fn picture(values: Vec<f32>, height: usize, width: usize) -> Tensor {
-        Tensor::from_vec(values, (1, 3, height, width), &Device::Cpu).unwrap()
+    fn picture(values: Vec<f32>, height: usize, width: usize) -> Vector {
+        let tensor = Tensor::from_vec(values, (1, 3, height, width), &Device::Cpu);
+        tensor.unwrap().into()
+    }
+
+    fn image(metric: &PictureMetric, vector: &Vector) -> Vector {
+        metric
+            .apply(vector.to_tensor().unwrap().copy().unwrap().into())
+            .unwrap()
     }
 
     #[test]
@@ -140,7 +198,7 @@ mod tests {
                 .learn(&picture(random(3, count, -1.0, 1.0), height, width))
                 .unwrap();
             for (metric, least) in [(PictureMetric::unpainted(), 0.149), (taught, 0.5)] {
-                let [image_u, image_v] = [&u, &v].map(|vector| metric.apply(vector.copy().unwrap()).unwrap());
+                let [image_u, image_v] = [&u, &v].map(|vector| image(&metric, vector));
                 let (left, right) = (vector::dot(&image_u, &v).unwrap(), vector::dot(&u, &image_v).unwrap());
                 let scale = vector::norm(&image_u).unwrap() * vector::norm(&v).unwrap();
                 assert!(
@@ -168,7 +226,8 @@ mod tests {
                 let image = PictureMetric::unpainted()
                     .apply(picture(values.collect(), side, side))
                     .unwrap();
-                let image: Vec<f32> = image.flatten_all().unwrap().to_vec1().unwrap();
+                let image = image.to_tensor().unwrap().flatten_all().unwrap();
+                let image: Vec<f32> = image.to_vec1().unwrap();
                 for (channel, share) in axis.iter().enumerate() {
                     let (found, expected) = (image[channel * side * side + middle], share * form(middle) * gain);
                     assert!(

@@ -4,13 +4,23 @@ use candle_core::{Device, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Evaluation, Problem};
+use super::{Evaluation, Problem, Vector};
 use crate::{Error, Result};
 
 /// Numbers between `low` and `high`, the same for the same seed.
 pub fn random(seed: u64, count: usize, low: f32, high: f32) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| random.random_range(low..high)).collect()
+}
+
+/// A vector's elements.
+fn values(x: &Vector) -> Result<Vec<f32>> {
+    Ok(x.to_tensor()?.flatten_all()?.to_vec1()?)
+}
+
+/// A vector of these elements, of another one's shape and in its place.
+fn like(x: &Vector, values: Vec<f32>) -> Result<Vector> {
+    x.home().bring(&Tensor::from_vec(values, x.shape(), &Device::Cpu)?)
 }
 
 /// `1/2 sum c_i (x_i - m_i)^2`: the minimum in the box is `m` clamped.
@@ -43,13 +53,13 @@ impl Quadratic {
 }
 
 impl Problem for Quadratic {
-    fn evaluate(&mut self, x: &Tensor) -> Result<Evaluation> {
-        let values = x.flatten_all()?.to_vec1::<f32>()?;
+    fn evaluate(&mut self, x: &Vector) -> Result<Evaluation> {
+        let values = values(x)?;
         let terms = values.iter().zip(&self.curvature).zip(&self.minimum);
         let gradient: Vec<f32> = terms.map(|((x, c), m)| c * (x - m)).collect();
         Ok(Evaluation {
             loss: self.value(&values),
-            gradient: Tensor::from_vec(gradient, x.shape(), x.device())?,
+            gradient: like(x, gradient)?,
         })
     }
 }
@@ -59,14 +69,14 @@ impl Problem for Quadratic {
 pub struct Rosenbrock;
 
 impl Problem for Rosenbrock {
-    fn evaluate(&mut self, x: &Tensor) -> Result<Evaluation> {
-        let x0 = x.flatten_all()?.to_vec1::<f32>()?;
+    fn evaluate(&mut self, x: &Vector) -> Result<Evaluation> {
+        let x0 = values(x)?;
         let [u, v] = [x0[0], x0[1]].map(|x| -1.5 + 2.0 * f64::from(x));
         let bend = v - u * u;
         let gradient = [-400.0 * u * bend - 2.0 * (1.0 - u), 200.0 * bend].map(|g| (2.0 * g) as f32);
         Ok(Evaluation {
             loss: 100.0 * bend * bend + (1.0 - u) * (1.0 - u),
-            gradient: Tensor::from_slice(&gradient, x.shape(), x.device())?,
+            gradient: like(x, gradient.to_vec())?,
         })
     }
 }
@@ -77,7 +87,7 @@ pub struct Miniature {
     kernels: [Tensor; 2],
     grams: [Tensor; 2],
     content: Tensor,
-    pub start: Tensor,
+    pub start: Vector,
 }
 
 const MINIATURE_CHANNELS: usize = 12;
@@ -103,7 +113,7 @@ impl Miniature {
             kernels,
             grams,
             content,
-            start,
+            start: start.into(),
         }
     }
 
@@ -125,20 +135,20 @@ impl Miniature {
 }
 
 impl Problem for Miniature {
-    fn evaluate(&mut self, x: &Tensor) -> Result<Evaluation> {
-        let x = Var::from_tensor(x)?;
-        let features = Self::features(&self.kernels, &x);
+    fn evaluate(&mut self, x: &Vector) -> Result<Evaluation> {
+        let here = Var::from_tensor(&x.to_tensor()?)?;
+        let features = Self::features(&self.kernels, &here);
         let mut loss = ((&features[1] - &self.content)?.sqr()?.mean_all()? * 0.05)?;
         for (features, gram) in features.iter().zip(&self.grams) {
             loss = (loss + (Self::gram(features) - gram)?.sqr()?.mean_all()?)?;
         }
         let mut gradients = loss.backward()?;
         let gradient = gradients
-            .remove(&x)
+            .remove(&here)
             .ok_or_else(|| Error::Internal("no gradient".into()))?;
         Ok(Evaluation {
             loss: f64::from(loss.to_scalar::<f32>()?),
-            gradient,
+            gradient: x.home().bring(&gradient)?,
         })
     }
 }
@@ -175,8 +185,8 @@ impl<P> Faulty<P> {
 }
 
 impl<P: Problem> Problem for Faulty<P> {
-    fn evaluate(&mut self, x: &Tensor) -> Result<Evaluation> {
-        let values = x.flatten_all()?.to_vec1::<f32>()?;
+    fn evaluate(&mut self, x: &Vector) -> Result<Evaluation> {
+        let values = values(x)?;
         assert!(
             values.iter().all(|x| (0.0..=1.0).contains(x)),
             "a point outside the box"
@@ -188,9 +198,9 @@ impl<P: Problem> Problem for Faulty<P> {
             Some(Fault::LossNan) => evaluation.loss = f64::NAN,
             Some(Fault::Infinite) => evaluation.loss = f64::INFINITY,
             Some(Fault::GradientNan) => {
-                let mut gradient = evaluation.gradient.flatten_all()?.to_vec1::<f32>()?;
+                let mut gradient = self::values(&evaluation.gradient)?;
                 gradient[0] = f32::NAN;
-                evaluation.gradient = Tensor::from_vec(gradient, x.shape(), x.device())?;
+                evaluation.gradient = like(x, gradient)?;
             }
             Some(Fault::Interrupted) => return Err(Error::State("interrupted".into())),
         }

@@ -5,7 +5,7 @@ use rayon::ThreadPoolBuilder;
 
 use super::problems::{Fault, Faulty, Miniature, Quadratic, Rosenbrock, random};
 use super::{
-    Adam, AdamOptions, Ending, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Problem, Shown, Step, vector,
+    Adam, AdamOptions, Ending, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Problem, Shown, Step, Vector, vector,
 };
 use crate::Result;
 
@@ -17,15 +17,20 @@ fn unending() -> LbfgsOptions {
     }
 }
 
-fn grey(count: usize) -> Tensor {
-    Tensor::full(0.5f32, count, &Device::Cpu).unwrap()
+fn vector(values: Vec<f32>) -> Vector {
+    let count = values.len();
+    Tensor::from_vec(values, count, &Device::Cpu).unwrap().into()
 }
 
-fn values(x: &Tensor) -> Vec<f32> {
-    x.flatten_all().unwrap().to_vec1().unwrap()
+fn grey(count: usize) -> Vector {
+    vector(vec![0.5; count])
 }
 
-fn both(start: &Tensor) -> [Box<dyn Optimiser>; 2] {
+fn values(x: &Vector) -> Vec<f32> {
+    x.to_tensor().unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn both(start: &Vector) -> [Box<dyn Optimiser>; 2] {
     [
         Box::new(Lbfgs::new(start, LbfgsOptions::default()).unwrap()),
         Box::new(Adam::new(start, AdamOptions::default()).unwrap()),
@@ -116,7 +121,7 @@ fn a_step_is_one_evaluation_and_nearly_every_one_is_accepted() {
 
 #[test]
 fn lbfgs_follows_a_valley_to_the_bound() {
-    let mut optimiser = Lbfgs::new(&Tensor::new(&[0.15f32, 0.9], &Device::Cpu).unwrap(), unending()).unwrap();
+    let mut optimiser = Lbfgs::new(&vector(vec![0.15, 0.9]), unending()).unwrap();
     let steps = run(&mut optimiser, &mut Faulty::new(Rosenbrock, |_| None), 60, 0.25 + 1e-6);
     let x = values(optimiser.picture());
     assert!(
@@ -217,7 +222,7 @@ fn a_search_that_need_not_fall_still_reports_the_best() {
         ..unending()
     };
     let mut problem = Faulty::new(Rosenbrock, |_| None);
-    let mut optimiser = Lbfgs::new(&Tensor::new(&[0.15f32, 0.9], &Device::Cpu).unwrap(), options).unwrap();
+    let mut optimiser = Lbfgs::new(&vector(vec![0.15, 0.9]), options).unwrap();
     let steps = run(&mut optimiser, &mut problem, 60, 0.25 + 1e-6);
     let least = steps.iter().map(|step| step.loss).fold(f64::INFINITY, f64::min);
     assert_eq!(optimiser.best().1, least);
@@ -274,7 +279,7 @@ fn endless_faults_are_a_divergence_that_keeps_the_best() {
 
 #[test]
 fn nothing_but_faults_is_a_divergence_that_keeps_the_start() {
-    let start = Tensor::from_vec(random(7, 300, 0.0, 1.0), 300, &Device::Cpu).unwrap();
+    let start = vector(random(7, 300, 0.0, 1.0));
     for mut optimiser in both(&start) {
         let mut problem = Faulty::new(Quadratic::new(300, 100.0), |_| Some(Fault::LossNan));
         let steps = run(&mut *optimiser, &mut problem, 50, f64::NEG_INFINITY);
@@ -361,7 +366,7 @@ fn a_level_loss_ends_as_converged_or_stalled() {
 #[test]
 fn a_start_at_the_minimum_converges_at_once() {
     let solution = Quadratic::new(300, 10.0).solution();
-    let start = Tensor::from_vec(solution.clone(), 300, &Device::Cpu).unwrap();
+    let start = vector(solution.clone());
     let mut optimiser = Lbfgs::new(&start, LbfgsOptions::default()).unwrap();
     let steps = run(
         &mut optimiser,
@@ -400,10 +405,10 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 /// The exact inverse of a diagonal Hessian.
-struct Diagonal(Tensor);
+struct Diagonal(Vector);
 
 impl Metric for Diagonal {
-    fn apply(&self, v: Tensor) -> Result<Tensor> {
+    fn apply(&self, v: Vector) -> Result<Vector> {
         vector::product(&self.0, &v)
     }
 }
@@ -414,7 +419,7 @@ fn a_good_metric_solves_a_bad_condition_in_a_few_steps() {
     let least = quadratic.value(&quadratic.solution());
     let goal = least + 1e-6 * (quadratic.value(&[0.5; 3000]) - least);
     let inverse: Vec<f32> = quadratic.curvature.iter().map(|c| 1.0 / c).collect();
-    let metric = Diagonal(Tensor::from_vec(inverse, 3000, &Device::Cpu).unwrap());
+    let metric = Diagonal(vector(inverse));
     let mut optimiser = Lbfgs::with_metric(&grey(3000), unending(), Box::new(metric)).unwrap();
     run(&mut optimiser, &mut Faulty::new(quadratic, |_| None), 20, goal);
     assert!(optimiser.best().1 <= goal);
@@ -424,7 +429,7 @@ fn a_good_metric_solves_a_bad_condition_in_a_few_steps() {
 struct Uphill;
 
 impl Metric for Uphill {
-    fn apply(&self, v: Tensor) -> Result<Tensor> {
+    fn apply(&self, v: Vector) -> Result<Vector> {
         vector::scale(-1.0, v)
     }
 }
@@ -446,7 +451,7 @@ fn the_curvature_survives_a_change_of_grid() {
         curvature: twice(&coarse.curvature, 0.5),
         minimum: twice(&coarse.minimum, 1.0),
     };
-    let resample = |v: &Tensor| Ok(Tensor::from_vec(twice(&values(v), 1.0), 600, &Device::Cpu)?);
+    let resample = |v: &Tensor| Ok(vector(twice(&v.to_vec1::<f32>()?, 1.0)));
     let run_on = |optimiser: &mut Lbfgs, problem: Quadratic, count: usize| -> Vec<f64> {
         let steps = run(optimiser, &mut Faulty::new(problem, |_| None), count, f64::NEG_INFINITY);
         steps.iter().map(|step| step.loss).collect()
@@ -457,7 +462,7 @@ fn the_curvature_survives_a_change_of_grid() {
     let coarse_again = || Quadratic::new(300, 100.0);
     let halfway = *run_on(&mut stays, coarse_again(), 8).last().unwrap();
     run_on(&mut moves, coarse_again(), 8);
-    let picture = resample(moves.picture()).unwrap();
+    let picture = resample(&moves.picture().to_tensor().unwrap()).unwrap();
     let mut moves = moves.resized(10, Box::new(Identity), &resample).unwrap();
     assert_eq!(values(moves.picture()), values(&picture));
     assert!(moves.pairs() > 0);
@@ -472,11 +477,11 @@ fn the_curvature_survives_a_change_of_grid() {
 
 #[test]
 fn what_is_no_picture_is_refused() {
-    let start = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
+    let start = |values: &[f32]| vector(values.to_vec());
     let texts = [
         start(&[0.5, f32::NAN]),
         start(&[]),
-        Tensor::zeros(3, candle_core::DType::F64, &Device::Cpu).unwrap(),
+        Tensor::zeros(3, candle_core::DType::F64, &Device::Cpu).unwrap().into(),
     ];
     for start in &texts {
         assert!(Lbfgs::new(start, LbfgsOptions::default()).is_err());
@@ -490,9 +495,12 @@ fn what_is_no_picture_is_refused() {
 struct Short;
 
 impl Problem for Short {
-    fn evaluate(&mut self, x: &Tensor) -> Result<super::Evaluation> {
-        let gradient = x.narrow(0, 0, x.elem_count() - 1)?;
-        Ok(super::Evaluation { loss: 1.0, gradient })
+    fn evaluate(&mut self, x: &Vector) -> Result<super::Evaluation> {
+        let gradient = x.to_tensor()?.narrow(0, 0, x.elem_count() - 1)?;
+        Ok(super::Evaluation {
+            loss: 1.0,
+            gradient: gradient.into(),
+        })
     }
 }
 

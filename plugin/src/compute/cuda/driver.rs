@@ -297,6 +297,11 @@ impl Memory {
         Ok(self.address + offset as u64)
     }
 
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The address of a place in it, for kernels.
     pub fn address(&self, offset: usize) -> Argument {
         Argument::Pointer(self.address + offset as u64)

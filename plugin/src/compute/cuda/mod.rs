@@ -14,10 +14,11 @@
 //! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there; [`statistics`], what is
 //!   read and written at every step;
 //! - [`pass`] and [`measures`], once up and down the network; [`replay`], the same as a graph;
+//! - [`space`], [`vectors`] and [`pictures`], an optimiser's vectors, which stay on the card, and what is done with them there;
 //! - [`profile`], what bounds each kernel.
 //!
-//! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Pictures
-//! and statistics cross the seam in main memory.
+//! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Statistics
+//! cross the seam in main memory, and so may pictures.
 
 #[allow(unsafe_code, reason = "the driver is a C library")]
 mod driver;
@@ -26,11 +27,14 @@ mod layout;
 mod measures;
 mod part;
 mod pass;
+mod pictures;
 mod profile;
 mod replay;
+mod space;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod vectors;
 mod weights;
 
 use std::sync::Arc;
@@ -43,22 +47,28 @@ pub use self::kernels::Precision;
 use self::layout::Layout;
 use self::part::Part;
 use self::pass::Pass;
+pub use self::pictures::{Planes, Roots};
 pub use self::profile::{KernelProfile, Peak};
 use self::replay::Sequences;
+pub use self::space::Space;
+pub use self::vectors::{AdamStep, Combination, Samples, add_multiples, compare, dots, free_pixels};
 use self::weights::Weights;
-use super::{Backend, ContentDistance, Statistics, StatisticsGradient, Tiling, expect_shape};
+use super::{Backend, ContentDistance, Plan, Resident, Seen, Statistics, StatisticsGradient, Tiling, expect_shape};
 use crate::network::Network;
+use crate::optimise::{Home, Vector};
 use crate::{Error, Result, samples};
 
 /// The network on an NVIDIA card.
 pub struct CudaBackend {
     card: Arc<Card>,
     weights: Weights,
-    prepared: Option<Prepared>,
-    /// What is launched again and again, of each part; none when nothing is prepared.
+    /// What is launched again and again, of each part; none when nothing is prepared. It goes before the memory does.
     sequences: Vec<Sequences>,
+    prepared: Option<Prepared>,
     /// What is wrong with the card's graphs.
     fault_of_graphs: Option<Error>,
+    /// Where an optimiser's vectors live.
+    space: Arc<Space>,
 }
 
 /// Parts of a picture, and what has happened to them.
@@ -82,11 +92,12 @@ impl CudaBackend {
         let weights = Weights::new(&card, network, precision)?;
         let fault_of_graphs = replay::try_out(&card).err();
         Ok(Self {
-            card,
             weights,
             prepared: None,
             sequences: Vec::new(),
             fault_of_graphs,
+            space: Space::new(&card)?,
+            card,
         })
     }
 
@@ -98,16 +109,47 @@ impl CudaBackend {
         self.prepared.as_mut().ok_or_else(unprepared)
     }
 
-    /// Brings a part's picture to the card.
-    fn take_in(&mut self, part: usize, picture: &Tensor) -> Result<()> {
+    /// Readies a part, whose picture `put` brings to its place.
+    fn take_in(&mut self, part: usize, put: impl FnOnce(&Plan, &Memory, usize) -> Result<()>) -> Result<()> {
         let prepared = self.prepared_mut()?;
         prepared.went_forward = None;
         let Some(Part { plan, .. }) = prepared.parts.get(part) else {
             return Err(Error::Internal(format!("the backend was not prepared for part {part}")));
         };
-        expect_shape(picture, &[1, 3, plan.height, plan.width])?;
-        let place = prepared.layout.picture;
-        samples::lend(&picture.contiguous()?, |samples| prepared.memory.write(place, samples))?
+        put(plan, &prepared.memory, prepared.layout.picture)
+    }
+
+    /// Up the network with a part, whose picture is in its place, to its statistics.
+    fn forward_pass(&mut self, part: usize) -> Result<Statistics> {
+        self.run(part, Direction::Up)?;
+        let prepared = self.prepared_mut()?;
+        prepared.read_block()?;
+        prepared.went_forward = Some(part);
+        prepared
+            .layout
+            .block
+            .statistics(prepared.block.bytes(), &prepared.parts[part])
+    }
+
+    /// Down the network with the part that went up last, which is returned. The gradient is left in the picture's place.
+    fn backward_pass(&mut self, gradient: &StatisticsGradient) -> Result<usize> {
+        let prepared = self.prepared_mut()?;
+        let Some(part) = prepared.went_forward.take() else {
+            return Err(Error::Internal("backward without a forward pass".into()));
+        };
+        let (block, bytes) = (&prepared.layout.block, prepared.block.bytes_mut()?);
+        block.put_derivatives(gradient, &prepared.parts[part], bytes)?;
+        prepared.memory.write_block(block.at, &mut prepared.block)?;
+        self.run(part, Direction::Down)?;
+        Ok(part)
+    }
+
+    /// A vector that lives in this backend's space.
+    fn own<'a>(&self, vector: &'a Vector) -> Result<&'a Samples> {
+        match vector {
+            Vector::OnCard(samples) if Arc::ptr_eq(samples.space(), &self.space) => Ok(samples),
+            other => Err(Error::Internal(format!("{other} is not on the backend's card"))),
+        }
     }
 
     /// Up the network with a part, or down again.
@@ -174,21 +216,23 @@ impl Backend for CudaBackend {
     fn memory(&self, tiling: &Tiling) -> u64 {
         // What cannot be laid out cannot be afforded either.
         let precision = self.weights.precision;
-        let layout = Layout::of(tiling, precision);
-        layout.map_or(u64::MAX, |layout| (layout.bytes + Weights::bytes(precision)) as u64)
+        Layout::of(tiling, precision).map_or(u64::MAX, |layout| {
+            (layout.bytes + Weights::bytes(precision) + Space::bytes()) as u64
+        })
     }
 
     fn free_memory(&self) -> Option<u64> {
-        // What is prepared is given back before anything else is.
+        // What is prepared, or idle, is given back before anything else is.
         let prepared = self.prepared.as_ref().map_or(0, |prepared| prepared.layout.bytes);
-        let taken = (prepared + Weights::bytes(self.weights.precision)) as u64;
-        Some(self.card.free_memory().map_or(0, |free| free + taken))
+        let taken = prepared + Weights::bytes(self.weights.precision) + Space::bytes() + self.space.idle_bytes();
+        Some(self.card.free_memory().map_or(0, |free| free + taken as u64))
     }
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
         // The old memory goes before the new one comes.
         self.sequences.clear();
         self.prepared = None;
+        self.space.tidy();
         let layout = Layout::of(tiling, self.weights.precision)?;
         let memory = Memory::new(&self.card, layout.bytes)?;
         let block = HostMemory::new(&self.card, layout.block.bytes)?;
@@ -212,7 +256,7 @@ impl Backend for CudaBackend {
     }
 
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
-        self.take_in(part, picture)?;
+        self.take_in(part, |plan, memory, place| write(picture, plan, memory, place))?;
         let pass = self.prepared()?.pass(&self.card, &self.weights, part);
         pass.forward()?;
         pass.hold()?;
@@ -231,31 +275,52 @@ impl Backend for CudaBackend {
     }
 
     fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
-        self.take_in(part, picture)?;
-        self.run(part, Direction::Up)?;
-        let prepared = self.prepared_mut()?;
-        prepared.read_block()?;
-        prepared.went_forward = Some(part);
-        prepared
-            .layout
-            .block
-            .statistics(prepared.block.bytes(), &prepared.parts[part])
+        self.take_in(part, |plan, memory, place| write(picture, plan, memory, place))?;
+        self.forward_pass(part)
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
-        let prepared = self.prepared_mut()?;
-        let Some(part) = prepared.went_forward.take() else {
-            return Err(Error::Internal("backward without a forward pass".into()));
-        };
-        let (block, bytes) = (&prepared.layout.block, prepared.block.bytes_mut()?);
-        block.put_derivatives(gradient, &prepared.parts[part], bytes)?;
-        prepared.memory.write_block(block.at, &mut prepared.block)?;
-        self.run(part, Direction::Down)?;
+        let part = self.backward_pass(gradient)?;
         let prepared = self.prepared()?;
         let (height, width) = (prepared.parts[part].plan.height, prepared.parts[part].plan.width);
         let picture: Vec<f32> = prepared.memory.read(prepared.layout.picture, 3 * height * width)?;
         Ok(Tensor::from_vec(picture, (1, 3, height, width), &Device::Cpu)?)
     }
+
+    fn home(&self) -> Home {
+        Home::Card(self.space.clone())
+    }
+
+    fn resident(&mut self) -> Option<&mut dyn Resident> {
+        Some(self)
+    }
+}
+
+impl Resident for CudaBackend {
+    fn forward_box(&mut self, part: usize, picture: &Vector, seen: Seen) -> Result<Statistics> {
+        let planes = Planes::of(self.own(picture)?)?;
+        // Beside what is replayed: pictures come from other addresses each time.
+        self.take_in(part, |plan, memory, place| {
+            if (seen.window.height, seen.window.width) != (plan.height, plan.width) {
+                return Err(Error::Internal(format!("{seen:?} is not the box of {plan:?}")));
+            }
+            planes.cut_out(seen, memory.address(place))
+        })?;
+        self.forward_pass(part)
+    }
+
+    fn backward_box(&mut self, gradient: &StatisticsGradient, seen: Seen, sum: &Vector) -> Result<()> {
+        let planes = Planes::of(self.own(sum)?)?;
+        self.backward_pass(gradient)?;
+        let prepared = self.prepared()?;
+        planes.fold(seen, prepared.memory.address(prepared.layout.picture))
+    }
+}
+
+/// Brings a part's picture to its place.
+fn write(picture: &Tensor, plan: &Plan, memory: &Memory, place: usize) -> Result<()> {
+    expect_shape(picture, &[1, 3, plan.height, plan.width])?;
+    samples::lend(&picture.contiguous()?, |samples| memory.write(place, samples))?
 }
 
 fn unprepared() -> Error {

@@ -5,9 +5,11 @@
 //! are ignored ones, which another test runs in a process of their own: with the emulated driver in front of all
 //! others, and, where there is a real one, once more without.
 
+mod in_mid_render;
 mod on_a_card;
-mod on_a_card_that_fails_in_mid_render;
 mod on_a_card_without_graphs;
+mod renders_on_a_card;
+mod vectors_on_a_card;
 
 use std::path::Path;
 use std::process::Command;
@@ -63,6 +65,7 @@ fn emulated(options: &[&str]) -> Option<tempfile::TempDir> {
             "-Wextra",
             "-Werror",
             "-Wno-unknown-pragmas",
+            "-ffp-contract=off",
             "-shared",
             "-fPIC",
             "-o",
@@ -88,15 +91,47 @@ fn an_emulated_card_computes_what_the_processor_does() {
 }
 
 #[test]
+fn an_emulated_card_moves_pixels_as_the_processor_does() {
+    if let Some(driver) = &*EMULATED {
+        for group in ["vectors_on_a_card::", "renders_on_a_card::"] {
+            run_apart(group, Some(driver.path()), None);
+        }
+    }
+}
+
+#[test]
 fn a_card_that_fails_is_an_error() {
     if let Some(driver) = &*EMULATED {
         let failing_at = |launch| Some(("EMULATED_CARD_FAILS_AT", launch));
         run_apart("on_a_failing_card", Some(driver.path()), failing_at("20"));
         run_apart("on_a_card_that_cannot_be_used", Some(driver.path()), failing_at("0"));
+    }
+}
+
+#[test]
+fn a_card_that_fails_in_mid_render_loses_nothing() {
+    let Some(driver) = &*EMULATED else { return };
+    // Before anything is painted, early and late on a level, and on the next one.
+    for (launch, from) in [
+        ("40", "the start, level 0"),
+        ("250", "the start, level 0"),
+        ("600", "the picture so far, level 0"),
+        ("900", "the picture so far, level 1"),
+    ] {
+        let failing = Some(("EMULATED_CARD_FAILS_AT", launch));
+        let said = run_apart("in_mid_render::the_processor_goes_on", Some(driver.path()), failing);
+        assert!(said.contains(&format!("went on from {from}")), "{launch}: {said}");
+    }
+}
+
+#[test]
+fn a_card_that_fills_up_in_mid_render_loses_nothing() {
+    let Some(driver) = &*EMULATED else { return };
+    for launch in ["250", "800"] {
         run_apart(
-            "on_a_card_that_fails_in_mid_render",
+            "in_mid_render::what_was_remembered_is_fetched",
             Some(driver.path()),
-            failing_at("400"),
+            Some(("EMULATED_CARD_IS_FULL_AT", launch)),
         );
     }
 }
@@ -127,7 +162,11 @@ fn what_a_driver_refuses_is_done_without() {
 #[test]
 fn a_real_card_computes_what_the_processor_does() {
     match list() {
-        Ok(cards) if !cards.is_empty() => eprintln!("{}", run_apart("on_a_card::", None, None)),
+        Ok(cards) if !cards.is_empty() => {
+            for group in ["on_a_card::", "vectors_on_a_card::", "renders_on_a_card::"] {
+                eprintln!("{}", run_apart(group, None, None));
+            }
+        }
         _ => eprintln!("SKIPPED: there is no NVIDIA card on this machine"),
     }
 }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use candle_core::{Device, Tensor};
 
 use crate::Result;
-use crate::compute::Window;
+use crate::compute::{Seen, Window};
 
 /// A border of repeated pixels around pictures of one size.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,14 @@ impl Margin {
             left: self.size,
             height: self.height,
             width: self.width,
+        }
+    }
+
+    /// A box of the padded form, for whoever cuts it out by themselves.
+    pub(super) fn show(&self, window: Window) -> Seen {
+        Seen {
+            window,
+            margin: self.size,
         }
     }
 

@@ -25,7 +25,8 @@ use candle_core::{Device, Tensor};
 
 pub use self::margin::Margin;
 pub use self::tiling::Tiling;
-use super::{Backend, ContentDistance, Moments, MomentsGradient, Statistics, StatisticsGradient, Window};
+use super::{Backend, ContentDistance, Moments, MomentsGradient, Resident, Statistics, StatisticsGradient, Window};
+use crate::optimise::{Home, Vector};
 use crate::{Error, Result, samples};
 
 /// A backend that looks at pictures in tiles.
@@ -51,6 +52,11 @@ impl<'a> Tiled<'a> {
     /// What looks at the tiles.
     pub fn backend(&self) -> &dyn Backend {
         self.backend
+    }
+
+    /// Where an optimiser's vectors best live.
+    pub fn home(&self) -> Home {
+        self.backend.home()
     }
 
     /// Makes ready for pictures that are cut like this when they have this margin. What was held before goes, and until
@@ -82,19 +88,18 @@ impl<'a> Tiled<'a> {
 
     /// The statistics of a picture.
     pub fn forward(&mut self, picture: &Tensor) -> Result<Statistics> {
-        Ok(self.forward_tiles(picture)?.1)
+        Ok(self.forward_tiles(&picture.clone().into())?.1)
     }
 
     /// The statistics of a picture, and what those of each tile weigh; the latter only where there are several.
-    fn forward_tiles(&mut self, picture: &Tensor) -> Result<(Vec<Shares>, Statistics)> {
+    fn forward_tiles(&mut self, picture: &Vector) -> Result<(Vec<Shares>, Statistics)> {
         let (backend, tiling, margin) = self.prepared()?;
         if let [seen] = tiling.boxes()[..] {
-            let statistics = backend.forward(0, &margin.cut_out(picture, seen)?)?;
-            return Ok((Vec::new(), statistics));
+            return Ok((Vec::new(), look(backend, 0, picture, seen, margin)?));
         }
         let (mut sum, mut weights) = (Sum::default(), Vec::new());
         for (part, seen) in tiling.boxes().iter().enumerate() {
-            let statistics = backend.forward(part, &margin.cut_out(picture, *seen)?)?;
+            let statistics = look(backend, part, picture, *seen, margin)?;
             sum.add(&statistics)?;
             weights.push(Shares::weights(&statistics));
         }
@@ -109,13 +114,13 @@ impl<'a> Tiled<'a> {
     }
 
     /// What `ask` makes of a picture's statistics, and the gradient `[1, 3, H, W]` of that whose derivatives with respect
-    /// to the statistics it gives. Where the plan has a joint, `ask` also learns what the backend says of the
-    /// [change](Backend::deferred_change) above it.
+    /// to the statistics it gives. The gradient is where the picture is. Where the plan has a joint, `ask` also
+    /// learns what the backend says of the [change](Backend::deferred_change) above it.
     pub fn evaluate<T>(
         &mut self,
-        picture: &Tensor,
+        picture: &Vector,
         ask: impl FnOnce(&Statistics, Option<f64>) -> Result<(T, StatisticsGradient)>,
-    ) -> Result<(T, Tensor)> {
+    ) -> Result<(T, Vector)> {
         let (weights, statistics) = self.forward_tiles(picture)?;
         let change = match self.defers() {
             true => self.backend.deferred_change()?,
@@ -132,13 +137,15 @@ impl<'a> Tiled<'a> {
     /// Where the plan has no joint or it was not passed yet.
     pub fn evaluate_to_joint<T>(
         &mut self,
-        picture: &Tensor,
+        picture: &Vector,
         ask: impl FnOnce(&Statistics, Option<f64>) -> Result<(T, StatisticsGradient)>,
-    ) -> Result<(T, Tensor)> {
+    ) -> Result<(T, Vector)> {
         let (backend, tiling, margin) = self.prepared()?;
         // Plans in several tiles have no joint.
         let seen = tiling.boxes()[0];
-        let statistics = backend.forward_to_joint(0, &margin.cut_out(picture, seen)?)?;
+        // By way of main memory where it is on a card, none of which defers anything by itself.
+        let seen = margin.cut_out(&picture.to_tensor()?, seen)?;
+        let statistics = backend.forward_to_joint(0, &seen)?;
         let (answer, gradient) = ask(&statistics, backend.deferred_change()?)?;
         let whole = Shares::weights(&statistics);
         Ok((answer, self.backward_tiles(picture, &gradient, &[], &whole)?))
@@ -147,35 +154,93 @@ impl<'a> Tiled<'a> {
     /// The gradient of a picture whose last tile was the last to be looked at. The tiles weigh so much of the whole.
     fn backward_tiles(
         &mut self,
-        picture: &Tensor,
+        picture: &Vector,
         gradient: &StatisticsGradient,
         weights: &[Shares],
         whole: &Shares,
-    ) -> Result<Tensor> {
+    ) -> Result<Vector> {
         let (backend, tiling, margin) = self.prepared()?;
-        if tiling.parts().len() == 1 && margin.is_empty() {
-            return backend.backward(gradient);
+        if tiling.parts().len() == 1 && margin.is_empty() && !picture.is_on_card() {
+            return Ok(backend.backward(gradient)?.into());
         }
-        let Window { height, width, .. } = margin.window();
-        let mut sum = vec![0f32; 3 * height * width];
+        let mut sum = GradientSum::new(picture, margin)?;
         for (part, seen) in tiling.boxes().iter().enumerate().rev() {
             if part + 1 < tiling.parts().len() {
-                backend.forward(part, &margin.cut_out(picture, *seen)?)?;
+                look(backend, part, picture, *seen, margin)?;
             }
-            let gradient = match weights.get(part) {
-                Some(weights) => backend.backward(&weights.of(whole).scale(gradient)?)?,
-                None => backend.backward(gradient)?,
-            };
-            samples::lend(&gradient, |gradient| margin.fold(gradient, *seen, &mut sum))?;
+            match weights.get(part) {
+                Some(weights) => sum.add(backend, &weights.of(whole).scale(gradient)?, *seen, margin)?,
+                None => sum.add(backend, gradient, *seen, margin)?,
+            }
         }
-        let gradient = Tensor::from_vec(sum, (1, 3, height, width), &Device::Cpu)?;
-        Ok(gradient.to_device(backend.device())?)
+        sum.gradient(backend, margin)
     }
 
     fn prepared(&mut self) -> Result<(&mut dyn Backend, &Tiling, &Margin)> {
         match &self.prepared {
             Some((tiling, margin)) => Ok((self.backend, tiling, margin)),
             None => Err(Error::Internal("no picture was prepared for".into())),
+        }
+    }
+}
+
+/// The statistics of a box of a picture.
+fn look(backend: &mut dyn Backend, part: usize, picture: &Vector, seen: Window, margin: &Margin) -> Result<Statistics> {
+    match picture {
+        Vector::Tensor(picture) => backend.forward(part, &margin.cut_out(picture, seen)?),
+        #[cfg(not(feature = "cuda"))]
+        Vector::OnCard(_) => resident(backend)?.forward_box(part, picture, margin.show(seen)),
+    }
+}
+
+fn resident(backend: &mut dyn Backend) -> Result<&mut dyn Resident> {
+    let not_there = || Error::Internal("a picture on a card that the backend does not compute on".into());
+    backend.resident().ok_or_else(not_there)
+}
+
+/// The gradients of tiles, added up where the picture is.
+enum GradientSum {
+    /// In main memory: `[3][H][W]`.
+    Here(Vec<f32>),
+    /// On the card.
+    There(Vector),
+}
+
+impl GradientSum {
+    /// Zeros, of a picture's size.
+    fn new(picture: &Vector, margin: &Margin) -> Result<Self> {
+        if picture.is_on_card() {
+            return Ok(Self::There(picture.zeros_like()?));
+        }
+        let Window { height, width, .. } = margin.window();
+        Ok(Self::Here(vec![0f32; 3 * height * width]))
+    }
+
+    /// Goes back from the box that was looked at last.
+    fn add(
+        &mut self,
+        backend: &mut dyn Backend,
+        gradient: &StatisticsGradient,
+        seen: Window,
+        margin: &Margin,
+    ) -> Result<()> {
+        match self {
+            Self::Here(sum) => {
+                let gradient = backend.backward(gradient)?;
+                samples::lend(&gradient, |gradient| margin.fold(gradient, seen, sum))
+            }
+            Self::There(sum) => resident(backend)?.backward_box(gradient, margin.show(seen), sum),
+        }
+    }
+
+    fn gradient(self, backend: &dyn Backend, margin: &Margin) -> Result<Vector> {
+        match self {
+            Self::Here(sum) => {
+                let Window { height, width, .. } = margin.window();
+                let gradient = Tensor::from_vec(sum, (1, 3, height, width), &Device::Cpu)?;
+                Ok(gradient.to_device(backend.device())?.into())
+            }
+            Self::There(sum) => Ok(sum),
         }
     }
 }

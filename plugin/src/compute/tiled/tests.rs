@@ -72,12 +72,12 @@ fn step(backend: &mut dyn Backend, plan: &Plan, rows: usize, columns: usize) -> 
     let energies = tiled.hold_content(&picture(plan, 1)).unwrap();
     let ask = |statistics: &Statistics| Ok((statistics.clone(), slopes(statistics)));
     let (statistics, gradient) = tiled
-        .evaluate(&picture(plan, 2), |statistics, _| ask(statistics))
+        .evaluate(&picture(plan, 2).into(), |statistics, _| ask(statistics))
         .unwrap();
     Outcome {
         energies,
         statistics,
-        gradient,
+        gradient: gradient.to_tensor().unwrap(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 
 use super::{Render, Stage, padded, resized, to_tensor};
 use crate::canvas::{self, Light, Origin, Picture, Size};
@@ -17,10 +17,26 @@ use crate::filters::painting::Painting;
 use crate::filters::progress::Progress;
 use crate::filters::schedule::Level;
 use crate::memory::give_back;
+use crate::optimise::Home;
+use crate::settings::StyleTransfer;
 use crate::{Error, Result, threads};
 
 /// The factor of the total variation at smoothness 1.
 const SMOOTHNESS_UNIT: f64 = 4.0;
+
+/// Steps after which a picture that is painted on a card is fetched from there. A transfer takes some milliseconds, and a
+/// step at least as many, so every step would be an eighth slower and more; if the card fails, up to so many are taken
+/// again.
+const KEPT_EVERY: usize = 8;
+
+/// A picture that is painted on a card, as it was when it was last fetched from there.
+struct Kept {
+    /// In main memory.
+    picture: Tensor,
+    /// The level and the steps of it that it had taken by then.
+    level: usize,
+    steps: usize,
+}
 
 /// How far a render has come.
 pub struct Course<'a> {
@@ -36,6 +52,8 @@ pub struct Course<'a> {
     steps: usize,
     /// What paints: of the size of the level under way or of the one before. None before the first.
     painter: Option<Painter>,
+    /// What is left of that should its card fail. None before, and where no card paints.
+    kept: Option<Kept>,
     progress: Progress<'a>,
 }
 
@@ -50,9 +68,27 @@ impl Course<'_> {
         self.level
     }
 
-    /// Another backend goes on, or the same one by other means.
-    pub fn pass_on(&mut self) {
+    /// Another backend goes on, or the same one by other means. What paints on a card is fetched from there, with all that
+    /// it remembers if the card still serves, and as it was last kept if not.
+    pub fn pass_on(&mut self, settings: &StyleTransfer) -> Result<()> {
         self.progress.pass_on();
+        let home = Home::Device(Device::Cpu);
+        let fetched = match self.painter.take() {
+            Some(painter) if painter.picture().is_on_card() => painter.moved(settings, &home).ok(),
+            other => other,
+        };
+        self.painter = match (fetched, &self.kept) {
+            (Some(painter), _) => Some(painter),
+            (None, Some(kept)) => {
+                self.steps = if kept.level == self.level { kept.steps } else { 0 };
+                Some(Painter::new(settings, &home.bring(&kept.picture)?, 0)?)
+            }
+            (None, None) => {
+                self.steps = 0;
+                None
+            }
+        };
+        Ok(())
     }
 
     fn working(&self) -> Result<&Picture> {
@@ -87,6 +123,7 @@ impl<'a> Render<'a> {
             level: 0,
             steps: 0,
             painter: None,
+            kept: None,
             progress: Progress::new(self.control, &self.extent.levels(), 1 + self.styles.len(), seen),
         })
     }
@@ -138,13 +175,14 @@ impl<'a> Render<'a> {
         network.prepare(means.tiling, self.extent.margin(level.size()))?;
         let painter = match course.painter.take() {
             Some(painter) if course.level > 0 || course.steps > 0 => {
-                let device = network.device();
-                let refine = || painter.refined(self.settings, level.size(), means.history, device);
+                let home = network.home();
+                let refine = || painter.refined(self.settings, level.size(), means.history, &home);
                 threads::within(&self.pool, refine)?
             }
-            _ => self.painter(course, level, means.history, network.device())?,
+            _ => self.painter(course, level, means.history, &network.home())?,
         };
         // The coarser level's history is gone.
+        network.home().tidy();
         give_back();
         // Should the card fail, another backend asks.
         let content = course.content_at(level.size(), network.backend().is_card())?;
@@ -153,11 +191,11 @@ impl<'a> Render<'a> {
     }
 
     /// What paints the first level, before its first step.
-    fn painter(&self, course: &Course, level: &Level, history: usize, device: &Device) -> Result<Painter> {
+    fn painter(&self, course: &Course, level: &Level, history: usize, home: &Home) -> Result<Painter> {
         let Size { width, height } = level.size();
         let content = resized(Cow::Borrowed(course.working()?), width, height, Light::Linear)?;
-        let start = to_tensor(self.start(content)?, device)?;
-        Painter::new(self.settings, &start, history)
+        let start = to_tensor(self.start(content)?, &Device::Cpu)?;
+        Painter::new(self.settings, &home.bring(&start)?, history)
     }
 
     /// Takes the steps of a level that are left, for which network and painter are ready.
@@ -175,6 +213,8 @@ impl<'a> Render<'a> {
             progress,
             painter: Some(painter),
             steps,
+            kept,
+            level: number,
             ..
         } = course
         else {
@@ -194,6 +234,16 @@ impl<'a> Render<'a> {
             deferral: Deferral::default(),
         };
         let pool = &self.pool;
+        let mut keep = |painter: &Painter, steps: usize| {
+            if painter.picture().is_on_card() {
+                *kept = Some(Kept {
+                    picture: painter.picture().to_tensor()?,
+                    level: *number,
+                    steps,
+                });
+            }
+            Ok::<_, Error>(())
+        };
         for step in *steps..level.steps {
             // The optimiser's vectors are spread over the threads of the pool that it runs in.
             let taken = threads::within(pool, || painter.optimiser().step(&mut painting))?;
@@ -203,9 +253,13 @@ impl<'a> Render<'a> {
                 self.control.log(LogLevel::Info, &message);
                 progress.skipped(level.steps - step - 1, seen);
             }
-            let preview = || Picture::from_tensor(painter.picture());
+            let preview = || Picture::from_tensor(&painter.picture().to_tensor()?);
             let loss = painting.deferral.true_loss(taken.loss);
             let flow = progress.stepped(step, level.steps, seen, loss, preview)?;
+            let is_last = flow != Flow::Continue || taken.ended.is_some() || *steps == level.steps;
+            if is_last || *steps % KEPT_EVERY == 0 {
+                keep(painter, *steps)?;
+            }
             if flow != Flow::Continue {
                 return Ok(flow);
             }
@@ -228,14 +282,17 @@ impl<'a> Render<'a> {
             whole,
             origin,
             painter,
+            kept,
             working,
             ..
         } = course;
+        let on_card = painter.as_ref().is_some_and(|painter| painter.picture().is_on_card());
         let painted = match (painter, working) {
             // Before the first step, nothing is better than the content.
             (_, Some(content)) if !is_painted => content,
+            (Some(_), _) if on_card && let Some(kept) = kept => Picture::from_tensor(&kept.picture)?,
             (Some(painter), _) => {
-                let painted = painter.picture().clone();
+                let painted = painter.picture().to_tensor()?;
                 // Its history may be larger than all that is still to come.
                 drop(painter);
                 Picture::from_tensor(&painted)?

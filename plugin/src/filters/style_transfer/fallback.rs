@@ -27,12 +27,22 @@ pub fn follow<'a>(
     processor: impl FnOnce(&Error) -> Result<Box<dyn Backend>>,
 ) -> Result<Flow> {
     let warn = |message: &str| render.control.log(LogLevel::Warning, message);
+    let description = backend.description();
     // The level at which there was less memory than planned for.
     let mut short_at = None;
     let error = loop {
         let (error, was_planned) = match render.plan(course, &*backend) {
             Ok(planned) => match render.follow(course, planned, &mut *backend) {
-                Ok(flow) => return Ok(flow),
+                Ok(flow) => {
+                    // A card that could not do everything as it would have liked to says so by now.
+                    let computed_on = backend.description();
+                    if computed_on != description {
+                        render
+                            .control
+                            .log(LogLevel::Info, &format!("computed on {computed_on}"));
+                    }
+                    return Ok(flow);
+                }
                 Err(error) => (error, true),
             },
             Err(error) => (error, false),
@@ -46,8 +56,9 @@ pub fn follow<'a>(
         }
         short_at = Some(course.level());
         warn(&format!("{error}; trying with what is left of it"));
-        course.pass_on();
+        course.pass_on(render.settings)?;
     };
+    course.pass_on(render.settings)?;
     // Its memory goes before the processor's comes.
     drop(backend);
     let from = match course.is_painted() {
@@ -55,7 +66,6 @@ pub fn follow<'a>(
         false => "the start",
     };
     warn(&format!("{error}; the processor goes on from {from}"));
-    course.pass_on();
     let on_processor = processor(&error).and_then(|mut backend| {
         render
             .control

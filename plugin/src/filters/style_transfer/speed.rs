@@ -16,7 +16,7 @@ use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -27,7 +27,7 @@ use crate::control::{Flow, Report};
 use crate::filters::progress::Progress;
 use crate::filters::schedule::Level;
 use crate::objective::{Scaling, StyleLoss};
-use crate::optimise::{History, Identity, vector};
+use crate::optimise::{History, Home, Identity, vector};
 use crate::settings::{self, Start, StyleTransfer};
 use crate::timing::quickest;
 use crate::{Result, threads};
@@ -130,7 +130,7 @@ impl Speed {
             level: 0.0,
             eigen,
             pair: match settings.optimiser {
-                settings::Optimiser::Lbfgs => pair(backend.device())?,
+                settings::Optimiser::Lbfgs => pair(&backend.home())?,
                 settings::Optimiser::Adam | settings::Optimiser::PlainAdam => 0.0,
             },
         };
@@ -242,24 +242,25 @@ fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f6
 }
 
 /// Seconds for reading a pair of L-BFGS's history, per sample.
-fn pair(device: &Device) -> Result<f64> {
+fn pair(home: &Home) -> Result<f64> {
     let ramp = |phase: usize| {
         let samples: Vec<f32> = (0..HISTORY_SAMPLES)
             .map(|index| ((index + phase) % 251) as f32)
             .collect();
-        Tensor::from_vec(samples, HISTORY_SAMPLES, device)
+        Tensor::from_vec(samples, HISTORY_SAMPLES, &Device::Cpu)
     };
     let [fewest, most] = HISTORY_PAIRS;
     let mut history = History::new(most);
     let (v, free) = (
-        ramp(most)?,
-        Tensor::ones(HISTORY_SAMPLES, candle_core::DType::F32, device)?,
+        home.bring(&ramp(most)?)?,
+        home.bring(&Tensor::ones(HISTORY_SAMPLES, DType::F32, &Device::Cpu)?)?,
     );
     let mut seconds = 0.0;
     for pairs in 1..=most {
         let step = ramp(pairs)?;
         // Along itself: the curvature is positive.
-        history.push(vector::halved(&step)?, vector::halved(&(step * 2.0)?)?)?;
+        let [s, y] = [home.bring(&step)?, home.bring(&(step * 2.0)?)?];
+        history.push(vector::halved(&s)?, vector::halved(&y)?)?;
         if HISTORY_PAIRS.contains(&pairs) {
             let apply = || history.apply(&v, &free, &Identity).map(|image| drop(black_box(image)));
             // Of the longer, what the shorter takes is the same.

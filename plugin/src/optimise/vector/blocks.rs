@@ -211,11 +211,11 @@ fn add_products<A: Element, B: Element>(sums: &mut [f64; LANES], a: &[A], b: &[B
     let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     for (a, b) in whole_a.iter().zip(whole_b) {
         for lane in 0..LANES {
-            running[lane] += super::product_of(a[lane].single(), b[lane].single());
+            running[lane] += super::tensor::product_of(a[lane].single(), b[lane].single());
         }
     }
     for ((sum, a), b) in running.iter_mut().zip(rest_a).zip(rest_b) {
-        *sum += super::product_of(a.single(), b.single());
+        *sum += super::tensor::product_of(a.single(), b.single());
     }
     *sums = running;
 }

@@ -1,7 +1,10 @@
 // All kernels, as one module.
-#include "convolution.cu"
+#include "boxes.cu"
 #include "content.cu"
+#include "convolution.cu"
+#include "metric.cu"
 #include "moments.cu"
 #include "picture.cu"
 #include "pooling.cu"
 #include "rates.cu"
+#include "vectors.cu"

@@ -15,25 +15,15 @@ ENTRY(hold)
 // The sum of squares of each block's share; `held` may be null, for the distance from 0.
 KERNEL(256) squared_distance(const float* features, const float* held, Window window, int channels, double* partial)
 {
-    SHARED double sums[8];
+    double sums[1] = {};
     long long elements = elements_in(window, channels);
-    double sum = 0.0;
     for (long long element = element_of_thread(); element < elements;
          element += static_cast<long long>(gridDim.x) * blockDim.x) {
         float value = features[element_of(window, element, channels)];
         float apart = held == nullptr ? value : value - held[element];
-        sum += static_cast<double>(apart) * apart;
+        sums[0] += static_cast<double>(apart) * apart;
     }
-    sum = warp_sum(sum);
-    if (lane() == 0)
-        sums[warp()] = sum;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        double total = 0.0;
-        for (int from = 0; from < 8; from++)
-            total += sums[from];
-        partial[blockIdx.x] = total;
-    }
+    add_up(sums, partial);
 }
 ENTRY(squared_distance)
 

@@ -80,11 +80,16 @@ DEVICE unsigned bits_of(float value) { return __float_as_uint(value); }
 DEVICE float of_bits(unsigned bits) { return __uint_as_float(bits); }
 DEVICE int lowest_bit(int value) { return __ffs(value) - 1; }
 
+// Rounded by themselves, where a compiler would make one operation of two.
+DEVICE float times(float a, float b) { return __fmul_rn(a, b); }
+DEVICE float plus(float a, float b) { return __fadd_rn(a, b); }
+
 #else
 #include "emulated.h"
 #endif
 
-// A number of 8 significant bits and the range of a float, as maps of the draft mode are kept.
+// A number of 8 significant bits and the range of a float, as maps of the draft mode and an optimiser's
+// vectors of halves are kept.
 struct Bfloat16
 {
     unsigned short bits;
@@ -144,3 +149,30 @@ DEVICE bool is_positive(const unsigned* positive, long long element)
 
 // The element that a thread of a one-dimensional grid deals with.
 DEVICE long long element_of_thread() { return static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+// Adds up what the 256 threads of a block have of some sums; the first threads, one to each sum, get the totals.
+template <int SUMS>
+DEVICE double block_total(double (&sums)[SUMS])
+{
+    SHARED double of_warps[SUMS][8];
+    UNROLL for (int k = 0; k < SUMS; k++) {
+        double sum = warp_sum(sums[k]);
+        if (lane() == 0)
+            of_warps[k][warp()] = sum;
+    }
+    __syncthreads();
+    double total = 0.0;
+    if (threadIdx.x < SUMS)
+        for (int from = 0; from < 8; from++)
+            total += of_warps[threadIdx.x][from];
+    return total;
+}
+
+// Ends the sums of a block of a one-dimensional grid: `partial [SUMS][blocks]`.
+template <int SUMS>
+DEVICE void add_up(double (&sums)[SUMS], double* partial)
+{
+    double total = block_total(sums);
+    if (threadIdx.x < SUMS)
+        partial[threadIdx.x * gridDim.x + blockIdx.x] = total;
+}

@@ -3,8 +3,9 @@
 // the loader find it first.
 //
 // EMULATED_CARD_FAILS_AT=N makes the Nth launch fail, and all that comes after, as a card does that has gone wrong; at 0
-// the kernels cannot be loaded. EMULATED_CARD_REFUSES=NAME:N makes a function refuse its service from the Nth
-// call on. Compiled with WITHOUT_GRAPHS it has none, as older drivers.
+// the kernels cannot be loaded. EMULATED_CARD_IS_FULL_AT=N leaves no memory to be had from the Nth launch on.
+// EMULATED_CARD_REFUSES=NAME:N makes a function refuse its service from the Nth call on. Compiled with WITHOUT_GRAPHS
+// it has none, as older drivers.
 #include "all.cu"
 
 #include <atomic>
@@ -65,13 +66,18 @@ bool is_ours(Address address, size_t bytes)
     return address - start <= size && bytes <= size - (address - start);
 }
 
-int fails_at()
+// The launch that a variable of the environment tells, -1 without it.
+int launch_in(const char* variable)
 {
-    const char* launch = std::getenv("EMULATED_CARD_FAILS_AT");
+    const char* launch = std::getenv(variable);
     return launch == nullptr ? -1 : std::atoi(launch);
 }
 
-std::atomic<bool> has_failed = false;
+int fails_at() { return launch_in("EMULATED_CARD_FAILS_AT"); }
+
+std::atomic<bool> has_failed = false, is_full = false;
+
+size_t left() { return is_full ? 0 : CAPACITY - used(); }
 
 Result work() { return has_failed ? LAUNCH_FAILED : SUCCESS; }
 
@@ -152,7 +158,7 @@ Result cuCtxSetCurrent(void* context) { return context == &something ? SUCCESS :
 Result cuMemGetInfo_v2(size_t* free, size_t* total)
 {
     std::lock_guard guard(bookkeeping());
-    *free = CAPACITY - used();
+    *free = left();
     *total = CAPACITY;
     return SUCCESS;
 }
@@ -160,7 +166,7 @@ Result cuMemGetInfo_v2(size_t* free, size_t* total)
 Result cuMemAlloc_v2(Address* address, size_t bytes)
 {
     std::lock_guard guard(bookkeeping());
-    if (bytes > CAPACITY - used())
+    if (bytes > left())
         return OUT_OF_MEMORY;
     char* memory = new char[bytes];
     // Not a number, whatever it is read as.
@@ -323,8 +329,11 @@ Result cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, uns
     auto bound = known->bind(arguments, known->kernel);
     return ask(stream, [=] {
         static std::atomic<int> launches = 0;
-        if (++launches == fails_at())
+        int launch = ++launches;
+        if (launch == fails_at())
             has_failed = true;
+        if (launch == launch_in("EMULATED_CARD_IS_FULL_AT"))
+            is_full = true;
         if (!has_failed)
             emulated::launch(bound, {gx, gy, gz}, {bx, by, bz});
         return work();

@@ -289,6 +289,10 @@ inline unsigned short bits_of_nearest(float value)
     return static_cast<unsigned short>((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
 }
 
+// Compiled without contraction of the two.
+inline float times(float a, float b) { return a * b; }
+inline float plus(float a, float b) { return a + b; }
+
 inline int lowest_bit(int value) { return __builtin_ctz(static_cast<unsigned>(value)); }
 
 namespace emulated {

@@ -1,0 +1,104 @@
+//! Renders by the whole filter on a card, whose pixels are moved there, and the boxes of them that the network sees.
+
+use super::vectors_on_a_card::{both, home, same};
+use super::*;
+use crate::canvas::Picture;
+use crate::compute::{Margin, MomentsGradient, StatisticsGradient, Tiled};
+use crate::control::Outcome;
+use crate::filters::style_transfer::tests::{Listener, picture, settings};
+use crate::filters::{Rendered, style_transfer};
+use crate::optimise::problems::random;
+use crate::optimise::vector;
+
+/// What a render comes to on a device, and its last loss.
+fn rendered(device: &str, optimiser: &str) -> (Picture, f64) {
+    let settings = settings(&[
+        ("device", device),
+        ("optimiser", optimiser),
+        ("quality", "0.2"),
+        ("style_layers", "conv1_1:1"),
+        ("content_layers", "conv1_2:1"),
+        ("working_size", "24"),
+    ]);
+    let listener = Listener::default();
+    let styles = [(picture(30, 26, 53), 1.0)];
+    let Rendered::Picture(painted, Outcome::Finished) =
+        style_transfer::render(picture(36, 30, 37), &styles, &settings, &listener).unwrap()
+    else {
+        panic!("nobody stopped it");
+    };
+    assert!(listener.warnings.borrow().is_empty(), "{:?}", listener.warnings);
+    let loss = listener.reports.borrow().iter().rev().find_map(|report| report.3);
+    (painted, loss.expect("a step"))
+}
+
+#[test]
+#[ignore = "needs a card, or an emulated one"]
+fn a_render_comes_to_what_the_processors_does_and_leaves_nothing_behind() {
+    for optimiser in ["lbfgs", "adam"] {
+        let before = list().unwrap()[0].memory_free;
+        let (painted, loss) = rendered("cuda:0", optimiser);
+        assert!(
+            rendered("cuda:0", optimiser) == (painted.clone(), loss),
+            "{optimiser}: not the same twice"
+        );
+        if list().unwrap()[0].name == "Emulated card" {
+            assert_eq!(list().unwrap()[0].memory_free, before);
+        }
+        let (expected, least) = rendered("cpu", optimiser);
+        assert!((loss - least).abs() < 0.03 * least, "{optimiser}: {loss} and {least}");
+        let error = relative_error(&painted.samples, &expected.samples);
+        assert!(error < 0.05, "{optimiser}: the picture is off by {error:e}");
+    }
+}
+
+#[test]
+#[ignore = "needs a card, or an emulated one"]
+fn boxes_of_a_picture_on_the_card_are_those_in_main_memory() {
+    let plan = |margin: usize| Plan {
+        style_layers: layers(&["conv1_2"]),
+        content_layers: layers(&["conv1_1"]),
+        window: Window {
+            top: margin,
+            left: margin,
+            height: 32,
+            width: 112,
+        },
+        ..plan(32 + 2 * margin, 112 + 2 * margin)
+    };
+    for (margin, columns) in [(16, 1), (16, 2), (0, 2), (0, 1)] {
+        let mut backend = open(Precision::Float32).unwrap();
+        let on_card = backend.home();
+        let mut tiled = Tiled::new(&mut backend);
+        let tiling = Tiling::cut(&plan(margin), 1, columns).unwrap();
+        tiled.prepare(tiling, Margin::new(margin, 32, 112)).unwrap();
+        let content = Tensor::from_vec(random(1, 3 * 32 * 112, 0.0, 1.0), (1, 3, 32, 112), &Device::Cpu).unwrap();
+        tiled.hold_content(&content).unwrap();
+        let picture = both(&on_card, random(2, 3 * 32 * 112, 0.0, 1.0), (1, 3, 32, 112));
+        let gradients = picture.map(|picture| {
+            let ask = |statistics: &Statistics, _: Option<f64>| {
+                let slopes = statistics.moments.iter().map(|regions| {
+                    let slopes = regions.iter().map(|moments| MomentsGradient {
+                        second: moments.second.clone(),
+                        mean: moments.mean.clone(),
+                    });
+                    slopes.collect()
+                });
+                let gradient = StatisticsGradient {
+                    moments: slopes.collect(),
+                    content: vec![1.0; statistics.content.len()],
+                };
+                Ok(((), gradient))
+            };
+            tiled.evaluate(&picture, ask).unwrap().1
+        });
+        assert!(vector::norm(&gradients[1]).unwrap() > 0.0);
+        same(gradients, &format!("a margin of {margin}, {columns} tiles"));
+        let elsewhere = home().bring(&content).unwrap();
+        let error = tiled
+            .evaluate(&elsewhere, |_, _| unreachable!())
+            .map(|((), _)| ())
+            .unwrap_err();
+        assert!(error.to_string().contains("is not on the backend's card"), "{error}");
+    }
+}
