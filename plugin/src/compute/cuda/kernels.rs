@@ -56,13 +56,22 @@ const TABLE: [(&str, u32, &str); 39] = [
 ];
 
 impl Kernel {
-    pub const SECOND_MOMENTS_TOTAL: Self = Self(24);
-    pub const MEANS: Self = Self(25);
-    pub const MEANS_TOTAL: Self = Self(26);
-    pub const HOLD: Self = Self(30);
-    pub const SQUARED_DISTANCE: Self = Self(31);
-    pub const SYMMETRIC: Self = Self(34);
-    pub const COPY: Self = Self(38);
+    pub const SECOND_MOMENTS_TOTAL: Self = Self::named("second_moments_total");
+    pub const MEANS: Self = Self::named("means");
+    pub const MEANS_TOTAL: Self = Self::named("means_total");
+    pub const HOLD: Self = Self::named("hold");
+    pub const SQUARED_DISTANCE: Self = Self::named("squared_distance");
+    pub const SYMMETRIC: Self = Self::named("symmetric");
+    pub const COPY: Self = Self::named("copy");
+
+    /// The one of this name, which the table has: otherwise this does not compile.
+    const fn named(name: &str) -> Self {
+        let mut index = 0;
+        while !equal(TABLE[index].0.as_bytes(), name.as_bytes()) {
+            index += 1;
+        }
+        Self(index)
+    }
 
     /// All of them.
     pub const ALL: [Self; TABLE.len()] = {
@@ -96,6 +105,14 @@ impl Kernel {
     }
 }
 
+const fn equal(a: &[u8], b: &[u8]) -> bool {
+    let mut index = 0;
+    while index < a.len() && index < b.len() && a[index] == b[index] {
+        index += 1;
+    }
+    index == a.len() && index == b.len()
+}
+
 /// How products are made, and what maps are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
@@ -117,71 +134,72 @@ impl Precision {
         }
     }
 
-    /// Of a kernel for each arithmetic, the first of which is in float32.
-    fn of_arithmetics(self, float32: usize) -> Kernel {
-        Kernel(float32 + self as usize)
+    /// Of a kernel for each arithmetic, which follow one another in the table; the first is in float32.
+    fn of_arithmetics(self, float32: Kernel) -> Kernel {
+        Kernel(float32.0 + self as usize)
     }
 
     /// Of a kernel for maps in float32, and one for maps in bfloat16 after it.
-    fn of_maps(self, float32: usize) -> Kernel {
-        Kernel(float32 + usize::from(self == Self::Bfloat16))
+    fn of_maps(self, float32: Kernel) -> Kernel {
+        Kernel(float32.0 + usize::from(self == Self::Bfloat16))
     }
 
     pub(super) fn convolve_forward(self) -> Kernel {
-        self.of_arithmetics(0)
+        self.of_arithmetics(const { Kernel::named("convolve_forward_f32") })
     }
 
     pub(super) fn convolve_backward(self) -> Kernel {
-        self.of_arithmetics(3)
+        self.of_arithmetics(const { Kernel::named("convolve_backward_f32") })
     }
 
     pub(super) fn picture_forward(self) -> Kernel {
-        self.of_maps(6)
+        self.of_maps(const { Kernel::named("picture_forward") })
     }
 
     pub(super) fn picture_backward(self) -> Kernel {
-        self.of_maps(8)
+        self.of_maps(const { Kernel::named("picture_backward") })
     }
 
     pub(super) fn pool_max(self) -> Kernel {
-        self.of_maps(10)
+        self.of_maps(const { Kernel::named("pool_max") })
     }
 
     pub(super) fn pool_max_back(self) -> Kernel {
-        self.of_maps(12)
+        self.of_maps(const { Kernel::named("pool_max_back") })
     }
 
     pub(super) fn pool_average(self) -> Kernel {
-        self.of_maps(14)
+        self.of_maps(const { Kernel::named("pool_average") })
     }
 
     pub(super) fn pool_average_back(self) -> Kernel {
-        self.of_maps(16)
+        self.of_maps(const { Kernel::named("pool_average_back") })
     }
 
     pub(super) fn pool_l2(self) -> Kernel {
-        self.of_maps(18)
+        self.of_maps(const { Kernel::named("pool_l2") })
     }
 
     pub(super) fn pool_l2_back(self) -> Kernel {
-        self.of_maps(20)
+        self.of_maps(const { Kernel::named("pool_l2_back") })
     }
 
     pub(super) fn second_moments(self) -> Kernel {
-        Kernel(22 + usize::from(self != Self::Float32))
+        const FLOAT32: Kernel = Kernel::named("second_moments_f32");
+        Kernel(FLOAT32.0 + usize::from(self != Self::Float32))
     }
 
     pub(super) fn inject_moments(self) -> Kernel {
-        self.of_arithmetics(27)
+        self.of_arithmetics(const { Kernel::named("inject_moments_f32") })
     }
 
     pub(super) fn inject_content(self) -> Kernel {
-        self.of_maps(32)
+        self.of_maps(const { Kernel::named("inject_content") })
     }
 
     /// What measures how many products can be made.
     pub(super) fn rate(self) -> Kernel {
-        self.of_arithmetics(35)
+        self.of_arithmetics(const { Kernel::named("rate_f32") })
     }
 }
 
@@ -270,6 +288,44 @@ mod tests {
             }
         });
         kinds.collect()
+    }
+
+    /// A precision's kernel for some purpose.
+    type Of = fn(Precision) -> Kernel;
+
+    fn check_names(of: Of, name: &str, suffixes: [&str; 3]) {
+        let precisions = [Precision::Float32, Precision::Tf32, Precision::Bfloat16];
+        for (precision, suffix) in precisions.into_iter().zip(suffixes) {
+            assert_eq!(of(precision).name(), format!("{name}{suffix}"));
+        }
+    }
+
+    #[test]
+    fn a_precision_has_its_own_kernels() {
+        let of_arithmetics: [(Of, &str); 4] = [
+            (Precision::convolve_forward, "convolve_forward"),
+            (Precision::convolve_backward, "convolve_backward"),
+            (Precision::inject_moments, "inject_moments"),
+            (Precision::rate, "rate"),
+        ];
+        for (of, name) in of_arithmetics {
+            check_names(of, name, ["_f32", "_tf32", "_bf16"]);
+        }
+        let of_maps: [(Of, &str); 9] = [
+            (Precision::picture_forward, "picture_forward"),
+            (Precision::picture_backward, "picture_backward"),
+            (Precision::pool_max, "pool_max"),
+            (Precision::pool_max_back, "pool_max_back"),
+            (Precision::pool_average, "pool_average"),
+            (Precision::pool_average_back, "pool_average_back"),
+            (Precision::pool_l2, "pool_l2"),
+            (Precision::pool_l2_back, "pool_l2_back"),
+            (Precision::inject_content, "inject_content"),
+        ];
+        for (of, name) in of_maps {
+            check_names(of, name, ["", "", "_bf16"]);
+        }
+        check_names(Precision::second_moments, "second_moments", ["_f32", "_tf32", "_tf32"]);
     }
 
     #[test]
