@@ -175,7 +175,7 @@ def measure(bench, device, sizes, rounds, large):
 
 
 def kernels(bench, device, sizes, more=()):
-    say("\n## What bounds each kernel\n")
+    say("## What bounds each kernel\n")
     for precision in [], ["--draft"]:
         what = "the kernels of a draft" if precision else "the kernels of a step"
         said = bench.ours(what, "kernels", [*sizes, f"--device={device}", *precision, *more], 60)
@@ -235,8 +235,8 @@ def main():
     bench = Bench(folder, options.seconds)
     facts(bench)
     check(bench, options.device)
-    measure(bench, options.device, options.sizes, options.rounds, options.large)
     kernels(bench, options.device, options.kernel_sizes)
+    measure(bench, options.device, options.sizes, options.rounds, options.large)
     say("\nSome checks failed." if bench.failed else "\nAll checks passed.")
     return int(bench.failed)
 

@@ -54,9 +54,9 @@ use crate::{Error, Result, samples};
 pub struct CudaBackend {
     card: Arc<Card>,
     weights: Weights,
-    prepared: Option<Prepared>,
-    /// What is launched again and again, of each part; none when nothing is prepared.
+    /// What is launched again and again, of each part; none when nothing is prepared. It goes before the memory does.
     sequences: Vec<Sequences>,
+    prepared: Option<Prepared>,
     /// What is wrong with the card's graphs.
     fault_of_graphs: Option<Error>,
 }

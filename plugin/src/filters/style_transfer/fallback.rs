@@ -27,12 +27,22 @@ pub fn follow<'a>(
     processor: impl FnOnce(&Error) -> Result<Box<dyn Backend>>,
 ) -> Result<Flow> {
     let warn = |message: &str| render.control.log(LogLevel::Warning, message);
+    let description = backend.description();
     // The level at which there was less memory than planned for.
     let mut short_at = None;
     let error = loop {
         let (error, was_planned) = match render.plan(course, &*backend) {
             Ok(planned) => match render.follow(course, planned, &mut *backend) {
-                Ok(flow) => return Ok(flow),
+                Ok(flow) => {
+                    // A card that could not do everything as it would have liked to says so by now.
+                    let computed_on = backend.description();
+                    if computed_on != description {
+                        render
+                            .control
+                            .log(LogLevel::Info, &format!("computed on {computed_on}"));
+                    }
+                    return Ok(flow);
+                }
                 Err(error) => (error, true),
             },
             Err(error) => (error, false),
