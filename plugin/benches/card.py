@@ -32,6 +32,7 @@ PICTURES = REPOSITORY / "examples" / "pictures"
 PROGRAMS = {
     "tests": ("pentimento-plugin", ["test", "--release", "--no-run", "--lib"], "pentimento_plugin"),
     "step": ("pentimento-plugin", ["bench", "--no-run", "--bench", "step"], "step"),
+    "kernels": ("pentimento-plugin", ["bench", "--no-run", "--bench", "kernels"], "kernels"),
     "large": ("pentimento-tests", ["bench", "--no-run", "--bench", "large"], "large"),
     "soak": ("pentimento-tests", ["bench", "--no-run", "--bench", "soak"], "soak"),
     "pentimento": ("pentimento-cli", ["build", "--release"], "pentimento"),
@@ -41,6 +42,9 @@ PROGRAMS = {
 CONVOLUTIONS = [(3, 64, 0), (64, 64, 0), (64, 128, 1), (128, 128, 1), (128, 256, 2), *[(256, 256, 2)] * 3,
                 (256, 512, 3), *[(512, 512, 3)] * 3, (512, 512, 4)]
 STEP = re.compile(r"both \S+ \((?P<least>\S+)\) s; peak \S+ MB, (?P<megabytes>\S+) MB on the card")
+# The last line under each table of kernels, and its rows.
+KERNELS = re.compile(r"^all kernels (\S+) ms, (\S+) GFLOP", re.MULTILINE)
+KERNEL = re.compile(r"^\| (?:picture|convolve|pool|second|means|inject|symmetric|squared)\S* \|", re.MULTILINE)
 LOSS = re.compile(r"loss ([0-9.e+-]+)")
 
 
@@ -154,6 +158,12 @@ def measure(bench, device, sizes, rounds, large):
                     theirs.append(json.loads(said.splitlines()[-1]))
         if ours:
             say(row(size, ours, theirs))
+    say()
+    for size in sizes:
+        said = bench.ours(f"a draft at {size}", "step", [size, f"--device={device}", "--draft", "--repetitions=9"], 60)
+        found = STEP.search(said or "")
+        if found:
+            say(f"- draft, in bfloat16, at {size}: {float(found['least']) * 1e3:.2f} ms, {found['megabytes']} MB on the card")
     say("\n## Renders\n")
     begun = time.monotonic()
     if (said := render(bench, "the default render at 1024 px", device, 1024, "cold.png", 90)) is not None:
@@ -164,14 +174,35 @@ def measure(bench, device, sizes, rounds, large):
         say(f"- {what}: {said.splitlines()[-1]}")
 
 
+def kernels(bench, device, sizes, more=()):
+    say("## What bounds each kernel\n")
+    for precision in [], ["--draft"]:
+        what = "the kernels of a draft" if precision else "the kernels of a step"
+        said = bench.ours(what, "kernels", [*sizes, f"--device={device}", *precision, *more], 60)
+        if said is None:
+            continue
+        say(said)
+        tables = KERNELS.findall(said)
+        counted = [float(gigaflop) for _, gigaflop in tables]
+        # The network once up and once down, and statistics besides.
+        least = [operations(size) / 1e9 for size in sizes]
+        if len(counted) != len(sizes) or any(not low < got < 1.5 * low for low, got in zip(least, counted)):
+            bench.fail(what, f"{counted} GFLOP are counted where more than {least} are done")
+        if len(KERNEL.findall(said)) < 30 * len(sizes):
+            bench.fail(what, "its table lacks kernels")
+
+
+def operations(size):
+    """A multiplication and an addition for each weight of the convolutions, once up and once down."""
+    return 4 * size * size * sum(9 * inputs * outputs / 4 ** pools for inputs, outputs, pools in CONVOLUTIONS)
+
+
 def row(size, ours, theirs):
     seconds, megabytes = (statistics.median(column) for column in zip(*ours))
     if not theirs:
         return f"| {size} | – | {seconds * 1e3:.2f} ms | – | – | {megabytes:.0f} | – | – |"
     their = {key: statistics.median(figures[key] for figures in theirs) for key in theirs[0]}
-    # A multiplication and an addition for each weight, once up and once down.
-    operations = 4 * size * size * sum(9 * inputs * outputs / 4 ** pools for inputs, outputs, pools in CONVOLUTIONS)
-    share = operations / seconds / their["operations_per_second"]
+    share = operations(size) / seconds / their["operations_per_second"]
     return (f"| {size} | {their['seconds'] * 1e3:.2f} ms | {seconds * 1e3:.2f} ms | {seconds / their['seconds']:.2f} "
             f"| {their['megabytes']:.0f} | {megabytes:.0f} | {megabytes / their['megabytes']:.2f} | {share:.0%} |")
 
@@ -191,6 +222,7 @@ def main():
     parser.add_argument("--built", action="store_true")
     parser.add_argument("--seconds", type=float, default=570, help="the time for checks and measurements")
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048])
+    parser.add_argument("--kernel-sizes", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", default="8192x8192", metavar="WIDTHxHEIGHT")
     options = parser.parse_args()
@@ -203,6 +235,7 @@ def main():
     bench = Bench(folder, options.seconds)
     facts(bench)
     check(bench, options.device)
+    kernels(bench, options.device, options.kernel_sizes)
     measure(bench, options.device, options.sizes, options.rounds, options.large)
     say("\nSome checks failed." if bench.failed else "\nAll checks passed.")
     return int(bench.failed)

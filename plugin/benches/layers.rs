@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     let sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let sizes = if sizes.is_empty() { vec![512] } else { sizes };
     for size in sizes {
-        let mut backend = subject::processor()?;
+        let mut backend = CpuBackend::new(subject::network(), 0)?;
         let subject = Subject::new(&mut backend, size)?;
         let peak = backend.peak();
         println!(

@@ -1,8 +1,9 @@
 //! Seconds of one evaluation of the article's objective, forward and backward to the pixels, by picture size:
 //! `cargo bench -p pentimento-plugin --bench step [-- SIZE...] [--repetitions=N]
-//! [--device=NAME]`.
+//! [--device=NAME] [--draft]`.
 //!
-//! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named. Each line
+//! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named; a card
+//! computes a draft when told to. Each line
 //! gives the median and the least of the repetitions (7), the peak memory of the process so far, and what a card's memory
 //! is taken of. `compare.py` and `card.py` run this beside another program.
 
@@ -12,6 +13,7 @@ mod subject;
 
 use std::time::Instant;
 
+use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::{self, Backend};
 use pentimento_plugin::{Error, Result, settings};
 use process::memory;
@@ -19,19 +21,21 @@ use subject::{Subject, median};
 
 fn main() -> Result<()> {
     let (mut sizes, mut repetitions) = (Vec::new(), 7);
-    let mut device = settings::Device::Cpu;
+    let (mut device, mut precision) = (settings::Device::Cpu, settings::Precision::Standard);
     for argument in std::env::args().skip(1) {
         if let Some(Ok(number)) = argument.strip_prefix("--repetitions=").map(str::parse) {
             repetitions = usize::max(number, 1);
         } else if let Some(name) = argument.strip_prefix("--device=") {
             device = name.parse().map_err(|reason| Error::argument("--device", reason))?;
+        } else if argument == "--draft" {
+            precision = settings::Precision::Draft;
         } else {
             sizes.extend(argument.parse::<usize>());
         }
     }
     let mut backend: Box<dyn Backend> = match device {
-        settings::Device::Cpu => Box::new(subject::processor()?),
-        card => compute::open(card, "", 0)?.backend,
+        settings::Device::Cpu => Box::new(CpuBackend::new(subject::network(), 0)?),
+        card => compute::open(card, precision, "", 0)?.backend,
     };
     let sizes = if sizes.is_empty() { vec![128, 256, 512] } else { sizes };
     for size in sizes {

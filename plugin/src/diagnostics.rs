@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::compute::{self, Backend, Plan, Window, trial};
 use crate::memory::Memory;
 use crate::network::{Layer, Network};
-use crate::settings::{Device, Settings, StyleTransfer, manifest};
+use crate::settings::{Device, Precision, Settings, StyleTransfer, manifest};
 use crate::{Error, Result, timing};
 
 /// The side of the square picture that the network is timed on.
@@ -105,7 +105,7 @@ impl Report<'_> {
     /// Fills in what may fail, as far as it goes.
     fn examine(&mut self) -> Result<()> {
         self.model = Some(Network::embedded()?.origin.clone());
-        let mut opened = compute::open(Device::Auto, "", 0)?;
+        let mut opened = compute::open(Device::Auto, Precision::Standard, "", 0)?;
         self.notes.append(&mut opened.notes);
         self.device = Some(opened.backend.description());
         self.seconds_per_evaluation_at_256 = Some(seconds_per_evaluation(&mut *opened.backend)?);
@@ -150,7 +150,7 @@ mod tests {
         let text = |key: &str| report[key].as_str().unwrap().to_owned();
         assert_eq!(text("version"), env!("CARGO_PKG_VERSION"));
         assert!(text("model").contains("VGG-19"), "{report}");
-        let opened = compute::open(Device::Auto, "", 0).unwrap();
+        let opened = compute::open(Device::Auto, Precision::Standard, "", 0).unwrap();
         assert_eq!(text("device"), opened.backend.description());
         assert!(report["threads"].as_integer().unwrap() >= 1);
         let seconds = report["seconds_per_evaluation_at_256"].as_float().unwrap();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::{Backend, Plan, Pooling, Tiling, Window};
 use pentimento_plugin::network::{Convolution, Layer, Network, Normalisation};
 use pentimento_plugin::objective::{ContentTerm, Objective, Scaling, StyleLoss, StyleTarget, StyleTerm};
@@ -14,11 +13,6 @@ use pentimento_plugin::{Error, Result};
 pub struct Subject {
     pub picture: Tensor,
     pub objective: Objective,
-}
-
-/// The processor, and weights that let noise through: the time does not depend on them.
-pub fn processor() -> Result<CpuBackend> {
-    CpuBackend::new(Arc::new(network()), 0)
 }
 
 impl Subject {
@@ -79,8 +73,8 @@ pub fn tiling(size: usize) -> Result<Tiling> {
     })
 }
 
-/// Weights of a size that lets noise through.
-fn network() -> Network {
+/// Weights of a size that lets noise through: the time does not depend on them.
+pub fn network() -> Arc<Network> {
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
     let mut random = || {
         state ^= state << 13;
@@ -96,11 +90,11 @@ fn network() -> Network {
             bias: vec![0.1; layer.outputs()],
         }
     });
-    Network {
+    Arc::new(Network {
         convolutions: convolutions.collect(),
         normalisation: Normalisation::CAFFE,
         origin: "noise".into(),
-    }
+    })
 }
 
 /// The middle one; of two in the middle, the larger.

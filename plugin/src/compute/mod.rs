@@ -30,7 +30,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::network::Layer;
 use crate::{Error, Result};
 
-pub use open::{Opened, open};
+pub use open::{Opened, distrust, open};
 pub use tiled::{Margin, Tiled, Tiling};
 
 /// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.

@@ -8,47 +8,57 @@ use candle_core::Device;
 use super::candle::CandleBackend;
 use super::cpu::CpuBackend;
 #[cfg(not(feature = "cuda"))]
-use super::cuda::{CudaBackend, Precision};
+use super::cuda::{self, CudaBackend};
 use super::{Backend, trial};
 use crate::network::Network;
-use crate::settings;
+use crate::settings::{self, Precision};
 use crate::{Error, Result, threads};
 
 /// A backend, and what should be told about the choice.
 pub struct Opened {
     /// The network, ready to be prepared.
     pub backend: Box<dyn Backend>,
+    /// Where it computes.
+    pub device: settings::Device,
     /// What is wrong with cards that might have been used.
     pub notes: Vec<String>,
 }
 
 /// Opens the network in `model` (the built-in one when empty) on a device with at most `threads` processor threads (0
-/// for all).
+/// for all). Our own backend for NVIDIA cards computes a draft in bfloat16; the others know one precision, float32.
 ///
 /// # Errors
 /// [`Error::Model`] for a file that is not a VGG-19, [`Error::Device`] for a device that was asked for by name and
 /// cannot be had. Only `auto` chooses, and says what is wrong with a card that it does not use.
-pub fn open(device: settings::Device, model: &str, threads: usize) -> Result<Opened> {
+pub fn open(device: settings::Device, precision: Precision, model: &str, threads: usize) -> Result<Opened> {
     let network = match model {
         "" => Network::embedded()?,
         path => Arc::new(Network::load(Path::new(path))?),
     };
     let mut notes = Vec::new();
-    let backend = match device {
-        settings::Device::Auto => best(&network, threads, &mut notes)?,
+    let on_card = match device {
+        settings::Device::Auto => best(&network, precision, threads, &mut notes)?,
         settings::Device::Cpu => None,
-        card => Some(open_card(&network, card, threads)?),
+        card => Some((card, open_card(&network, card, precision, threads)?)),
     };
-    let backend = match backend {
+    let (device, backend) = match on_card {
         Some(on_card) => on_card,
-        None => Box::new(CpuBackend::new(network, threads)?),
+        None => (
+            settings::Device::Cpu,
+            Box::new(CpuBackend::new(network, threads)?) as Box<dyn Backend>,
+        ),
     };
-    Ok(Opened { backend, notes })
+    Ok(Opened { backend, device, notes })
 }
 
-fn open_card(network: &Arc<Network>, card: settings::Device, threads: usize) -> Result<Box<dyn Backend>> {
+fn open_card(
+    network: &Arc<Network>,
+    card: settings::Device,
+    precision: Precision,
+    threads: usize,
+) -> Result<Box<dyn Backend>> {
     match card {
-        settings::Device::Cuda(number) => cuda(network, number, threads),
+        settings::Device::Cuda(number) => cuda(network, number, precision, threads),
         settings::Device::Metal => metal(network, threads),
         other => Err(Error::Internal(format!("{other:?} is not a card"))),
     }
@@ -56,13 +66,17 @@ fn open_card(network: &Arc<Network>, card: settings::Device, threads: usize) -> 
 
 /// Our own backend, which needs nothing but the driver.
 #[cfg(not(feature = "cuda"))]
-fn cuda(network: &Arc<Network>, number: usize, _threads: usize) -> Result<Box<dyn Backend>> {
-    Ok(Box::new(CudaBackend::new(network, number, Precision::Tf32)?))
+fn cuda(network: &Arc<Network>, number: usize, precision: Precision, _threads: usize) -> Result<Box<dyn Backend>> {
+    let precision = match precision {
+        Precision::Standard => cuda::Precision::Tf32,
+        Precision::Draft => cuda::Precision::Bfloat16,
+    };
+    Ok(Box::new(CudaBackend::new(network, number, precision)?))
 }
 
 /// candle's, in builds for it.
 #[cfg(feature = "cuda")]
-fn cuda(network: &Arc<Network>, number: usize, threads: usize) -> Result<Box<dyn Backend>> {
+fn cuda(network: &Arc<Network>, number: usize, _precision: Precision, threads: usize) -> Result<Box<dyn Backend>> {
     let unusable = |error| Error::Device(format!("device: cuda:{number} cannot be used: {error}"));
     let device = Device::new_cuda(number).map_err(unusable)?;
     Ok(Box::new(CandleBackend::new(network.clone(), device, threads)?))
@@ -94,6 +108,42 @@ fn cuda_cards() -> Result<usize> {
     Ok(1)
 }
 
+/// What this process has found out about cards.
+struct Known {
+    choices: Vec<Choice>,
+    /// Cards that failed in a job, and how.
+    failed: Vec<(settings::Device, String)>,
+}
+
+static KNOWN: Mutex<Known> = Mutex::new(Known {
+    choices: Vec::new(),
+    failed: Vec::new(),
+});
+
+impl Known {
+    /// Takes down that a card failed: what was chosen has to be chosen anew.
+    fn add_failure(&mut self, card: settings::Device, error: &Error) {
+        self.failed.retain(|(failed, _)| *failed != card);
+        self.failed.push((card, error.to_string()));
+        self.choices.clear();
+    }
+
+    /// How a card failed in an earlier job, if it did.
+    fn failure(&self, card: settings::Device) -> Option<String> {
+        let failure = self.failed.iter().find(|(failed, _)| *failed == card);
+        failure.map(|(_, error)| format!("{error} in an earlier job; it is not used"))
+    }
+}
+
+/// From now on `auto` does not choose this card, which failed in a job; whoever names it still gets it. That it was short
+/// of memory is no failure of its own: there may be more at another time.
+pub fn distrust(card: settings::Device, error: &Error) {
+    if matches!(error, Error::Device(_)) {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.add_failure(card, error);
+    }
+}
+
 /// What was found of the cards beside so many threads of the processor.
 #[derive(Clone)]
 struct Choice {
@@ -106,31 +156,38 @@ struct Choice {
 
 /// The card that takes the least time, if it takes less than so many threads of the processor. What is wrong with others
 /// is noted.
-fn best(network: &Arc<Network>, threads: usize, notes: &mut Vec<String>) -> Result<Option<Box<dyn Backend>>> {
+fn best(
+    network: &Arc<Network>,
+    precision: Precision,
+    threads: usize,
+    notes: &mut Vec<String>,
+) -> Result<Option<(settings::Device, Box<dyn Backend>)>> {
     // A lock is held, which nothing else on this thread may want.
     let choice = threads::apart(|| choice(network, threads))?;
     notes.extend(choice.notes);
-    let opened = choice.card.map(|card| open_card(network, card, threads)).transpose();
+    let opened = choice
+        .card
+        .map(|card| open_card(network, card, precision, threads).map(|backend| (card, backend)))
+        .transpose();
     Ok(opened.unwrap_or_else(|error| {
         notes.push(format!("{error}; the processor is used"));
         None
     }))
 }
 
-/// What is chosen, once for each number of threads.
+/// What is chosen, once for each number of threads, and again when a card has failed.
 fn choice(network: &Arc<Network>, threads: usize) -> Result<Choice> {
-    static CHOICES: Mutex<Vec<Choice>> = Mutex::new(Vec::new());
     // Held while choosing: two trials at once would each see half of a machine.
-    let mut choices = CHOICES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(choice) = choices.iter().find(|choice| choice.threads == threads) {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(choice) = known.choices.iter().find(|choice| choice.threads == threads) {
         return Ok(choice.clone());
     }
-    let choice = choose(network, threads)?;
-    choices.push(choice.clone());
+    let choice = choose(network, threads, &known)?;
+    known.choices.push(choice.clone());
     Ok(choice)
 }
 
-fn choose(network: &Arc<Network>, threads: usize) -> Result<Choice> {
+fn choose(network: &Arc<Network>, threads: usize, known: &Known) -> Result<Choice> {
     let (mut cards, mut notes) = (Vec::new(), Vec::new());
     match cuda_cards() {
         Ok(count) => cards.extend((0..count).map(settings::Device::Cuda)),
@@ -139,13 +196,59 @@ fn choose(network: &Arc<Network>, threads: usize) -> Result<Choice> {
     if candle_core::utils::metal_is_available() {
         cards.push(settings::Device::Metal);
     }
+    cards.retain(|&card| {
+        let failure = known.failure(card);
+        notes.extend(failure.clone());
+        failure.is_none()
+    });
     let mut card = None;
     if !cards.is_empty() {
         let mut processor = CpuBackend::new(network.clone(), threads)?;
-        let opened = cards.into_iter().map(|card| (card, open_card(network, card, threads)));
+        // A draft's rounding would hide what is wrong with a card.
+        let open = |card| open_card(network, card, Precision::Standard, threads);
+        let opened = cards.into_iter().map(|card| (card, open(card)));
         let (quickest, faults) = trial::quickest(&mut processor, opened)?;
         card = quickest;
         notes.extend(faults);
     }
     Ok(Choice { threads, card, notes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_failed_is_chosen_no_more() {
+        let card = settings::Device::Cuda(7);
+        let mut known = Known {
+            choices: vec![Choice {
+                threads: 1,
+                card: Some(card),
+                notes: Vec::new(),
+            }],
+            failed: Vec::new(),
+        };
+        assert_eq!(known.failure(card), None);
+        for what in ["fell off the bus", "failed once more"] {
+            known.add_failure(card, &Error::Device(format!("device: cuda:7 {what}")));
+            assert!(known.choices.is_empty());
+        }
+        assert_eq!(known.failed.len(), 1);
+        assert_eq!(
+            known.failure(card).unwrap(),
+            "device: cuda:7 failed once more in an earlier job; it is not used"
+        );
+        assert_eq!(known.failure(settings::Device::Cuda(0)), None);
+    }
+
+    #[test]
+    fn a_card_without_room_is_still_trusted() {
+        let card = settings::Device::Cuda(8);
+        distrust(card, &Error::Memory("device: cuda:8 has not enough memory left".into()));
+        let failed = |card| KNOWN.lock().unwrap().failure(card).is_some();
+        assert!(!failed(card));
+        distrust(card, &Error::Device("device: cuda:8 failed".into()));
+        assert!(failed(card));
+    }
 }

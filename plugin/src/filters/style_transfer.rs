@@ -37,7 +37,7 @@ use crate::control::{Control, Flow, LogLevel};
 use crate::memory::give_back;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::settings::{self, Start, StyleTransfer};
-use crate::{Result, threads};
+use crate::{Error, Result, threads};
 
 pub use estimate::estimate;
 
@@ -51,7 +51,7 @@ pub fn render(
     settings: &StyleTransfer,
     control: &dyn Control,
 ) -> Result<Rendered> {
-    let opened = compute::open(settings.device, &settings.model, settings.threads)?;
+    let opened = compute::open(settings.device, settings.precision, &settings.model, settings.threads)?;
     for note in &opened.notes {
         control.log(LogLevel::Warning, note);
     }
@@ -61,8 +61,14 @@ pub fn render(
     );
     let render = Render::new(content.size(), styles, settings, control)?;
     let mut course = render.begin(content)?;
-    let processor = || {
-        let opened = compute::open(settings::Device::Cpu, &settings.model, settings.threads)?;
+    let processor = |error: &Error| {
+        compute::distrust(opened.device, error);
+        let opened = compute::open(
+            settings::Device::Cpu,
+            settings.precision,
+            &settings.model,
+            settings.threads,
+        )?;
         Ok(opened.backend)
     };
     let flow = fallback::follow(&render, &mut course, opened.backend, processor)?;

@@ -16,7 +16,7 @@ use pentimento_host::manifest::Manifest;
 
 pub use device::Device;
 pub use explicit::Settings;
-pub use style_transfer::{Edges, Optimiser, Start, StyleTransfer};
+pub use style_transfer::{Edges, Optimiser, Precision, Start, StyleTransfer};
 
 /// What this plugin says of itself.
 ///

@@ -54,6 +54,8 @@ pub struct StyleTransfer {
     pub working_size: usize,
     /// Where to compute.
     pub device: Device,
+    /// How exactly to compute on a card.
+    pub precision: Precision,
     /// Processor threads; 0 is all.
     pub threads: usize,
     /// The most memory that a render may take with everything, in gigabytes; 0 is most of what is available.
@@ -94,6 +96,16 @@ pub enum Optimiser {
     Adam,
     /// The same as the article's program has it: neither averaged nor kept in gamut.
     PlainAdam,
+}
+
+/// How exactly a card computes that can do so in several ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// As exactly as does not show.
+    Standard,
+    /// As fast as can be.
+    Draft,
 }
 
 /// The manifest's names for [`Pooling`].

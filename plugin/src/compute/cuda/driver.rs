@@ -1,9 +1,13 @@
-//! NVIDIA's driver, as much of it as is needed: a card, memory on it, and the kernels. All unsafe code of the backend is
-//! here.
+//! NVIDIA's driver, as much of it as is needed: a card, memory on it, and the kernels; in [`host`], main memory that
+//! it copies well; in [`graph`], launches that are kept; in [`clock`], how long they take. All unsafe code of the backend is here.
 //!
 //! The driver's library is looked for when a card is first asked for, so that the plugin loads on a machine without one.
 //! (cudarc panics at the first call where the library is missing: hence [`is_there`].) Everything runs in one stream per
 //! card, in the order in which it was asked for; what is copied back is waited for.
+
+mod clock;
+mod graph;
+mod host;
 
 use std::ffi::{CString, c_void};
 use std::sync::Arc;
@@ -11,6 +15,10 @@ use std::sync::Arc;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys;
 
+use self::clock::Clock;
+pub use self::clock::Timed;
+pub use self::graph::Graph;
+pub use self::host::HostMemory;
 use super::kernels::{Argument, Kernel};
 use crate::{Error, Result};
 
@@ -33,6 +41,7 @@ pub struct Card {
     module: sys::CUmodule,
     stream: sys::CUstream,
     functions: Vec<sys::CUfunction>,
+    clock: Clock,
 }
 
 // SAFETY: the driver's handles may be used by any thread that has made their context current, which every call here does.
@@ -161,6 +170,7 @@ impl Card {
             module,
             stream: std::ptr::null_mut(),
             functions: Vec::new(),
+            clock: Clock::default(),
         };
         card.stream = result::stream::create(result::stream::StreamKind::NonBlocking).map_err(fails)?;
         for kernel in Kernel::ALL {
@@ -193,11 +203,27 @@ impl Card {
         self.checked(self.context.enter())
     }
 
+    /// Until all that was asked for is done.
+    fn wait(&self) -> Result<()> {
+        // SAFETY: the stream is the card's.
+        let waited = unsafe { result::stream::synchronize(self.stream) };
+        self.checked(waited)
+    }
+
     /// Starts a kernel on a grid of so many blocks of `kernel.threads()` threads.
     ///
     /// # Errors
     /// [`Error::Internal`] for arguments that are not the kernel's, [`Error::Device`] when the card fails.
-    pub fn launch(&self, kernel: Kernel, (across, down): (usize, usize), arguments: &mut [Argument]) -> Result<()> {
+    pub fn launch(&self, kernel: Kernel, grid: (usize, usize), arguments: &mut [Argument]) -> Result<()> {
+        if !self.is_timed() {
+            return self.ask(kernel, grid, arguments);
+        }
+        let begun = self.record()?;
+        self.ask(kernel, grid, arguments)?;
+        self.note(begun, kernel, grid, arguments)
+    }
+
+    fn ask(&self, kernel: Kernel, (across, down): (usize, usize), arguments: &mut [Argument]) -> Result<()> {
         let given: String = arguments.iter().map(Argument::kind).collect();
         if given != kernel.signature() {
             return Err(Error::Internal(format!("{} does not take {given}", kernel.name())));
@@ -286,7 +312,7 @@ impl Memory {
         // SAFETY: the room is this memory's own, and the values are read before the stream is waited for.
         let copied = unsafe { result::memcpy_htod_async(to, values, self.card.stream) };
         self.card.checked(copied)?;
-        self.wait()
+        self.card.wait()
     }
 
     /// Copies numbers from the card, when all that was asked for before is done.
@@ -300,7 +326,7 @@ impl Memory {
         // SAFETY: the room is this memory's own, and the stream is waited for while the values are held.
         let copied = unsafe { result::memcpy_dtoh_async(&mut values, from, self.card.stream) };
         self.card.checked(copied)?;
-        self.wait()?;
+        self.card.wait()?;
         Ok(values)
     }
 
@@ -314,12 +340,6 @@ impl Memory {
         // SAFETY: the room is this memory's own.
         let cleared = unsafe { result::memset_d8_async(at, 0, bytes, self.card.stream) };
         self.card.checked(cleared)
-    }
-
-    fn wait(&self) -> Result<()> {
-        // SAFETY: the stream is the card's.
-        let waited = unsafe { result::stream::synchronize(self.card.stream) };
-        self.card.checked(waited)
     }
 }
 

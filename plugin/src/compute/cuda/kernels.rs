@@ -13,46 +13,65 @@ pub const PTX: &str = include_str!("kernels/kernels.ptx");
 pub struct Kernel(usize);
 
 /// Name, threads of a block, and the kinds of the arguments: `p`ointer, `i`nt, `f`loat, `w`indow, `n`ormalisation.
-const TABLE: [(&str, u32, &str); 22] = [
-    ("convolve_forward_f32", 128, "pppppiiii"),
-    ("convolve_forward_tf32", 128, "pppppiiii"),
+const TABLE: [(&str, u32, &str); 39] = [
+    ("convolve_forward_f32", 128, "ppppppiiii"),
+    ("convolve_forward_tf32", 128, "ppppppiiii"),
+    ("convolve_forward_bf16", 128, "ppppppiiii"),
     ("convolve_backward_f32", 128, "ppppiiii"),
     ("convolve_backward_tf32", 128, "ppppiiii"),
-    ("picture_forward", 128, "pppnppii"),
+    ("convolve_backward_bf16", 128, "ppppiiii"),
+    ("picture_forward", 128, "pppnpppii"),
+    ("picture_forward_bf16", 128, "pppnpppii"),
     ("picture_backward", 128, "ppnpii"),
+    ("picture_backward_bf16", 128, "ppnpii"),
     ("pool_max", 256, "pppiii"),
+    ("pool_max_bf16", 256, "pppiii"),
     ("pool_max_back", 256, "ppppiii"),
+    ("pool_max_back_bf16", 256, "ppppiii"),
     ("pool_average", 256, "ppiii"),
+    ("pool_average_bf16", 256, "ppiii"),
     ("pool_average_back", 256, "pppiii"),
+    ("pool_average_back_bf16", 256, "pppiii"),
     ("pool_l2", 256, "ppfiii"),
+    ("pool_l2_bf16", 256, "ppfiii"),
     ("pool_l2_back", 256, "pppppfiii"),
+    ("pool_l2_back_bf16", 256, "pppppfiii"),
     ("second_moments_f32", 128, "ppwiip"),
     ("second_moments_tf32", 128, "ppwiip"),
     ("second_moments_total", 256, "piifp"),
     ("means", 64, "ppwiip"),
     ("means_total", 64, "piifp"),
-    ("inject_moments_f32", 128, "pppppwip"),
-    ("inject_moments_tf32", 128, "pppppwip"),
+    ("inject_moments_f32", 128, "pppppwifp"),
+    ("inject_moments_tf32", 128, "pppppwifp"),
+    ("inject_moments_bf16", 128, "pppppwifp"),
     ("hold", 256, "pwip"),
     ("squared_distance", 256, "ppwip"),
-    ("inject_content", 256, "ppfpwip"),
+    ("inject_content", 256, "ppppwip"),
+    ("inject_content_bf16", 256, "ppppwip"),
+    ("symmetric", 256, "pip"),
+    ("rate_f32", 128, "pif"),
+    ("rate_tf32", 128, "pif"),
+    ("rate_bf16", 128, "pif"),
+    ("copy", 256, "ppi"),
 ];
 
 impl Kernel {
-    pub const POOL_MAX: Self = Self(6);
-    pub const POOL_MAX_BACK: Self = Self(7);
-    pub const POOL_AVERAGE: Self = Self(8);
-    pub const POOL_AVERAGE_BACK: Self = Self(9);
-    pub const POOL_L2: Self = Self(10);
-    pub const POOL_L2_BACK: Self = Self(11);
-    pub const PICTURE_FORWARD: Self = Self(4);
-    pub const PICTURE_BACKWARD: Self = Self(5);
-    pub const SECOND_MOMENTS_TOTAL: Self = Self(14);
-    pub const MEANS: Self = Self(15);
-    pub const MEANS_TOTAL: Self = Self(16);
-    pub const HOLD: Self = Self(19);
-    pub const SQUARED_DISTANCE: Self = Self(20);
-    pub const INJECT_CONTENT: Self = Self(21);
+    pub const SECOND_MOMENTS_TOTAL: Self = Self::named("second_moments_total");
+    pub const MEANS: Self = Self::named("means");
+    pub const MEANS_TOTAL: Self = Self::named("means_total");
+    pub const HOLD: Self = Self::named("hold");
+    pub const SQUARED_DISTANCE: Self = Self::named("squared_distance");
+    pub const SYMMETRIC: Self = Self::named("symmetric");
+    pub const COPY: Self = Self::named("copy");
+
+    /// The one of this name, which the table has: otherwise this does not compile.
+    const fn named(name: &str) -> Self {
+        let mut index = 0;
+        while !equal(TABLE[index].0.as_bytes(), name.as_bytes()) {
+            index += 1;
+        }
+        Self(index)
+    }
 
     /// All of them.
     pub const ALL: [Self; TABLE.len()] = {
@@ -86,34 +105,101 @@ impl Kernel {
     }
 }
 
-/// How products are made.
+const fn equal(a: &[u8], b: &[u8]) -> bool {
+    let mut index = 0;
+    while index < a.len() && index < b.len() && a[index] == b[index] {
+        index += 1;
+    }
+    index == a.len() && index == b.len()
+}
+
+/// How products are made, and what maps are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
-    /// In float32.
+    /// Products in float32.
     Float32,
-    /// Of operands rounded to 10 bits, on tensor cores; sums are in float32.
+    /// Products of operands rounded to 10 bits, on tensor cores; sums and maps are in float32.
     Tf32,
+    /// A draft: maps, gradients and weights are in bfloat16, of 8 bits, and so are the operands of convolutions, on tensor
+    /// cores; sums are in float32. Statistics are as with TF32, of features that were not rounded.
+    Bfloat16,
 }
 
 impl Precision {
-    fn of(self, float32: usize) -> Kernel {
-        Kernel(float32 + usize::from(self == Self::Tf32))
+    /// The bytes of a number in a map.
+    pub(super) fn bytes_of_number(self) -> usize {
+        match self {
+            Self::Float32 | Self::Tf32 => size_of::<f32>(),
+            Self::Bfloat16 => size_of::<half::bf16>(),
+        }
+    }
+
+    /// Of a kernel for each arithmetic, which follow one another in the table; the first is in float32.
+    fn of_arithmetics(self, float32: Kernel) -> Kernel {
+        Kernel(float32.0 + self as usize)
+    }
+
+    /// Of a kernel for maps in float32, and one for maps in bfloat16 after it.
+    fn of_maps(self, float32: Kernel) -> Kernel {
+        Kernel(float32.0 + usize::from(self == Self::Bfloat16))
     }
 
     pub(super) fn convolve_forward(self) -> Kernel {
-        self.of(0)
+        self.of_arithmetics(const { Kernel::named("convolve_forward_f32") })
     }
 
     pub(super) fn convolve_backward(self) -> Kernel {
-        self.of(2)
+        self.of_arithmetics(const { Kernel::named("convolve_backward_f32") })
+    }
+
+    pub(super) fn picture_forward(self) -> Kernel {
+        self.of_maps(const { Kernel::named("picture_forward") })
+    }
+
+    pub(super) fn picture_backward(self) -> Kernel {
+        self.of_maps(const { Kernel::named("picture_backward") })
+    }
+
+    pub(super) fn pool_max(self) -> Kernel {
+        self.of_maps(const { Kernel::named("pool_max") })
+    }
+
+    pub(super) fn pool_max_back(self) -> Kernel {
+        self.of_maps(const { Kernel::named("pool_max_back") })
+    }
+
+    pub(super) fn pool_average(self) -> Kernel {
+        self.of_maps(const { Kernel::named("pool_average") })
+    }
+
+    pub(super) fn pool_average_back(self) -> Kernel {
+        self.of_maps(const { Kernel::named("pool_average_back") })
+    }
+
+    pub(super) fn pool_l2(self) -> Kernel {
+        self.of_maps(const { Kernel::named("pool_l2") })
+    }
+
+    pub(super) fn pool_l2_back(self) -> Kernel {
+        self.of_maps(const { Kernel::named("pool_l2_back") })
     }
 
     pub(super) fn second_moments(self) -> Kernel {
-        self.of(12)
+        const FLOAT32: Kernel = Kernel::named("second_moments_f32");
+        Kernel(FLOAT32.0 + usize::from(self != Self::Float32))
     }
 
     pub(super) fn inject_moments(self) -> Kernel {
-        self.of(17)
+        self.of_arithmetics(const { Kernel::named("inject_moments_f32") })
+    }
+
+    pub(super) fn inject_content(self) -> Kernel {
+        self.of_maps(const { Kernel::named("inject_content") })
+    }
+
+    /// What measures how many products can be made.
+    pub(super) fn rate(self) -> Kernel {
+        self.of_arithmetics(const { Kernel::named("rate_f32") })
     }
 }
 
@@ -202,6 +288,44 @@ mod tests {
             }
         });
         kinds.collect()
+    }
+
+    /// A precision's kernel for some purpose.
+    type Of = fn(Precision) -> Kernel;
+
+    fn check_names(of: Of, name: &str, suffixes: [&str; 3]) {
+        let precisions = [Precision::Float32, Precision::Tf32, Precision::Bfloat16];
+        for (precision, suffix) in precisions.into_iter().zip(suffixes) {
+            assert_eq!(of(precision).name(), format!("{name}{suffix}"));
+        }
+    }
+
+    #[test]
+    fn a_precision_has_its_own_kernels() {
+        let of_arithmetics: [(Of, &str); 4] = [
+            (Precision::convolve_forward, "convolve_forward"),
+            (Precision::convolve_backward, "convolve_backward"),
+            (Precision::inject_moments, "inject_moments"),
+            (Precision::rate, "rate"),
+        ];
+        for (of, name) in of_arithmetics {
+            check_names(of, name, ["_f32", "_tf32", "_bf16"]);
+        }
+        let of_maps: [(Of, &str); 9] = [
+            (Precision::picture_forward, "picture_forward"),
+            (Precision::picture_backward, "picture_backward"),
+            (Precision::pool_max, "pool_max"),
+            (Precision::pool_max_back, "pool_max_back"),
+            (Precision::pool_average, "pool_average"),
+            (Precision::pool_average_back, "pool_average_back"),
+            (Precision::pool_l2, "pool_l2"),
+            (Precision::pool_l2_back, "pool_l2_back"),
+            (Precision::inject_content, "inject_content"),
+        ];
+        for (of, name) in of_maps {
+            check_names(of, name, ["", "", "_bf16"]);
+        }
+        check_names(Precision::second_moments, "second_moments", ["_f32", "_tf32", "_tf32"]);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //!
 //! Between forward and backward remain, of each layer, one bit per activation; the features of layers that are measured
 //! (or go into an L2 pooling); and what a pooling's gradient needs. All else goes through two buffers, each as large as
-//! the largest map, both ways. Parts share all of this, and have of their own the regions' weights and the content's
+//! the largest map, both ways. With maps in bfloat16, the features that are kept are so in float32 besides. Parts share
+//! all of this, and have of their own the regions' weights and the content's
 //! features.
 
+use super::kernels::Precision;
+use super::statistics::Block;
 use crate::compute::{Plan, Pooling, Tiling};
 use crate::network::Layer;
 use crate::{Error, Result};
@@ -26,7 +29,7 @@ pub struct LayerRoom {
     pub layer: Layer,
     /// A bit for each activation.
     pub positive: usize,
-    /// The features, where they are kept.
+    /// The features in float32, where they are kept.
     pub features: Option<usize>,
     /// The pooling that comes after it.
     pub pooled: Option<PooledRoom>,
@@ -65,9 +68,10 @@ pub struct Layout {
     pub buffers: [usize; 2],
     /// Partial sums.
     pub partial: usize,
-    /// A second moment and a mean, or their gradients.
-    pub second: usize,
-    pub mean: usize,
+    /// The derivative of a second moment, made symmetric.
+    pub matrix: usize,
+    /// Statistics, and later their derivatives.
+    pub block: Block,
     pub parts: Vec<PartRoom>,
     /// Of all of it.
     pub bytes: usize,
@@ -111,14 +115,21 @@ pub fn measures(plan: &Plan, layer: Layer) -> bool {
     plan.style_layers.contains(&layer) || plan.content_layers.contains(&layer)
 }
 
-/// Hands out places one after the other.
-struct Places(usize);
+/// Hands out places one after the other, from 0 on.
+#[derive(Default)]
+pub struct Places(usize);
 
 impl Places {
-    fn take(&mut self, bytes: usize) -> usize {
+    /// The next place, for so many bytes.
+    pub fn take(&mut self, bytes: usize) -> usize {
         let place = self.0;
         self.0 += bytes.next_multiple_of(ALIGNMENT);
         place
+    }
+
+    /// Where the last of them ends.
+    pub fn end(&self) -> usize {
+        self.0
     }
 }
 
@@ -127,13 +138,13 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::Internal`] for regions without their number.
-    pub fn of(tiling: &Tiling) -> Result<Self> {
+    pub fn of(tiling: &Tiling, precision: Precision) -> Result<Self> {
         let plan = tiling.largest();
-        let float = size_of::<f32>();
+        let (float, number) = (size_of::<f32>(), precision.bytes_of_number());
         let pixels = |layer: Layer| (plan.height >> layer.pools()) * (plan.width >> layer.pools());
         let top = plan.style_layers.iter().chain(&plan.content_layers).max();
         let layers = &Layer::ALL[..top.map_or(0, |top| top.index() + 1)];
-        let mut places = Places(0);
+        let mut places = Places::default();
         let picture = places.take(3 * plan.height * plan.width * float);
         let rooms = layers.iter().map(|&layer| {
             let elements = pixels(layer) * layer.outputs();
@@ -150,7 +161,7 @@ impl Layout {
                     },
                     Pooling::Average => PooledRoom::Average,
                     Pooling::L2 => PooledRoom::L2 {
-                        output: places.take(elements * float),
+                        output: places.take(elements * number),
                     },
                 }),
             }
@@ -158,7 +169,7 @@ impl Layout {
         let rooms: Vec<_> = rooms.collect();
         let largest = layers
             .iter()
-            .map(|&layer| pixels(layer) * layer.outputs() * float)
+            .map(|&layer| pixels(layer) * layer.outputs() * number)
             .max();
         let buffers = [(); 2].map(|()| places.take(largest.unwrap_or(0)));
         let style = || plan.style_layers.iter().copied();
@@ -167,12 +178,14 @@ impl Layout {
             let most = pixels.div_ceil(PIXELS_PER_SLICE).min((BLOCKS / tiles(channels)).max(1));
             (most * channels * channels).max(MEAN_SLICES * channels) * float
         });
-        let partial = places.take(partial.max().unwrap_or(0).max(DISTANCE_BLOCKS * size_of::<f64>()));
+        let partial = places.take(partial.max().unwrap_or(0));
         let channels = style().map(Layer::outputs).max().unwrap_or(0);
-        let (second, mean) = (places.take(channels * channels * float), places.take(channels * float));
+        let matrix = places.take(channels * channels * float);
         let mut parts = Vec::new();
+        let mut most_regions = 1;
         for part in tiling.parts() {
             let regions = part.regions.as_ref().map(|regions| regions.dim(0)).transpose()?;
+            most_regions = most_regions.max(regions.unwrap_or(1));
             let depths = layers.last().map_or(0, |layer| layer.pools() + 1);
             let regions = regions.map_or(Vec::new(), |regions| {
                 let grid = |pools| (part.height >> pools) * (part.width >> pools);
@@ -187,6 +200,7 @@ impl Layout {
             let held = held.collect();
             parts.push(PartRoom { regions, held });
         }
+        let block = Block::new(&plan, most_regions, &mut places);
         if i32::try_from(plan.height * plan.width).is_err() {
             return Err(Error::Memory("the picture is too large for a card; use tiles".into()));
         }
@@ -195,10 +209,10 @@ impl Layout {
             layers: rooms,
             buffers,
             partial,
-            second,
-            mean,
+            matrix,
+            block,
             parts,
-            bytes: places.0,
+            bytes: places.end(),
         })
     }
 }

@@ -11,8 +11,10 @@
 //!   the script that makes it;
 //! - [`driver`], what is needed of NVIDIA's driver, looked up when a card is first asked for;
 //! - [`kernels`], what the kernels are called and take;
-//! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there;
-//! - [`pass`], once up and down the network.
+//! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there; [`statistics`], what is
+//!   read and written at every step;
+//! - [`pass`] and [`measures`], once up and down the network; [`replay`], the same as a graph;
+//! - [`profile`], what bounds each kernel.
 //!
 //! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Pictures
 //! and statistics cross the seam in main memory.
@@ -21,8 +23,12 @@
 mod driver;
 mod kernels;
 mod layout;
+mod measures;
 mod part;
 mod pass;
+mod profile;
+mod replay;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -31,29 +37,36 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use self::driver::{Card, Memory};
+use self::driver::{Card, HostMemory, Memory};
 pub use self::driver::{Listed, count, is_there, list};
 pub use self::kernels::Precision;
 use self::layout::Layout;
 use self::part::Part;
-use self::pass::{Pass, Region};
+use self::pass::Pass;
+pub use self::profile::{KernelProfile, Peak};
+use self::replay::Sequences;
 use self::weights::Weights;
-use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, expect_shape, values};
-use crate::network::{Layer, Network};
+use super::{Backend, ContentDistance, Statistics, StatisticsGradient, Tiling, expect_shape};
+use crate::network::Network;
 use crate::{Error, Result, samples};
 
 /// The network on an NVIDIA card.
 pub struct CudaBackend {
     card: Arc<Card>,
-    precision: Precision,
     weights: Weights,
+    /// What is launched again and again, of each part; none when nothing is prepared. It goes before the memory does.
+    sequences: Vec<Sequences>,
     prepared: Option<Prepared>,
+    /// What is wrong with the card's graphs.
+    fault_of_graphs: Option<Error>,
 }
 
 /// Parts of a picture, and what has happened to them.
 struct Prepared {
     layout: Layout,
     memory: Memory,
+    /// The block of statistics, in main memory.
+    block: HostMemory,
     parts: Vec<Part>,
     /// The part whose `forward` left on the card what `backward` needs.
     went_forward: Option<usize>,
@@ -66,12 +79,14 @@ impl CudaBackend {
     /// [`Error::Device`] when it cannot be used, [`Error::Memory`] when it has no room for the weights.
     pub fn new(network: &Network, number: usize, precision: Precision) -> Result<Self> {
         let card = Card::open(number, kernels::PTX)?;
-        let weights = Weights::new(&card, network)?;
+        let weights = Weights::new(&card, network, precision)?;
+        let fault_of_graphs = replay::try_out(&card).err();
         Ok(Self {
             card,
-            precision,
             weights,
             prepared: None,
+            sequences: Vec::new(),
+            fault_of_graphs,
         })
     }
 
@@ -83,8 +98,8 @@ impl CudaBackend {
         self.prepared.as_mut().ok_or_else(unprepared)
     }
 
-    /// Runs the network over a part.
-    fn forward_pass(&mut self, part: usize, picture: &Tensor) -> Result<()> {
+    /// Brings a part's picture to the card.
+    fn take_in(&mut self, part: usize, picture: &Tensor) -> Result<()> {
         let prepared = self.prepared_mut()?;
         prepared.went_forward = None;
         let Some(Part { plan, .. }) = prepared.parts.get(part) else {
@@ -92,41 +107,45 @@ impl CudaBackend {
         };
         expect_shape(picture, &[1, 3, plan.height, plan.width])?;
         let place = prepared.layout.picture;
-        samples::lend(&picture.contiguous()?, |samples| prepared.memory.write(place, samples))??;
-        self.pass(part)?.forward()
+        samples::lend(&picture.contiguous()?, |samples| prepared.memory.write(place, samples))?
     }
 
-    fn pass(&self, part: usize) -> Result<Pass<'_>> {
-        let prepared = self.prepared()?;
-        Ok(Pass {
-            card: &self.card,
-            precision: self.precision,
-            weights: &self.weights,
-            layout: &prepared.layout,
-            memory: &prepared.memory,
-            plan: &prepared.parts[part].plan,
-        })
+    /// Up the network with a part, or down again.
+    fn run(&mut self, part: usize, direction: Direction) -> Result<()> {
+        let prepared = self.prepared.as_ref().ok_or_else(unprepared)?;
+        let pass = prepared.pass(&self.card, &self.weights, part);
+        let (card, fault) = (&self.card, &mut self.fault_of_graphs);
+        let Sequences { up, down } = &mut self.sequences[part];
+        match direction {
+            Direction::Up if card.is_timed() => pass.up(),
+            Direction::Down if card.is_timed() => pass.down(),
+            Direction::Up => up.run(card, fault, || pass.up()),
+            Direction::Down => down.run(card, fault, || pass.down()),
+        }
     }
 }
 
+#[derive(Clone, Copy)]
+enum Direction {
+    Up,
+    Down,
+}
+
 impl Prepared {
-    /// The regions of a layer.
-    fn regions(&self, part: usize, layer: Layer) -> impl Iterator<Item = Region> {
-        let Part { plan, totals, .. } = &self.parts[part];
-        let pools = layer.pools();
-        let weights = self.layout.parts[part].regions.get(pools).copied();
-        let bytes = (plan.height >> pools) * (plan.width >> pools) * size_of::<f32>();
-        totals[pools].iter().enumerate().map(move |(region, &total)| Region {
-            layer,
-            weights: weights.map(|weights| weights + region * bytes),
-            total,
-        })
+    fn pass<'a>(&'a self, card: &'a Card, weights: &'a Weights, part: usize) -> Pass<'a> {
+        Pass {
+            card,
+            weights,
+            layout: &self.layout,
+            memory: &self.memory,
+            part: &self.parts[part],
+            room: &self.layout.parts[part],
+        }
     }
 
-    /// A part's content layers, and where their features are held.
-    fn held(&self, part: usize) -> impl Iterator<Item = (Layer, usize)> {
-        let layers = self.parts[part].plan.content_layers.iter().copied();
-        layers.zip(self.layout.parts[part].held.iter().copied())
+    /// The block of statistics, when the card has filled it.
+    fn read_block(&mut self) -> Result<()> {
+        self.memory.read_block(self.layout.block.at, &mut self.block)
     }
 }
 
@@ -136,30 +155,43 @@ impl Backend for CudaBackend {
     }
 
     fn description(&self) -> String {
-        let precision = match self.precision {
+        let precision = match self.weights.precision {
             Precision::Float32 => "float32",
             Precision::Tf32 => "TF32",
+            Precision::Bfloat16 => "bfloat16",
         };
-        format!("CUDA, {}, {precision}", self.card.name())
+        let copies = match &self.prepared {
+            Some(prepared) if !prepared.block.is_locked() => ", copied by way of pageable memory",
+            _ => "",
+        };
+        let launches = match &self.fault_of_graphs {
+            Some(fault) => format!(", kernel by kernel ({fault})"),
+            None => String::new(),
+        };
+        format!("CUDA, {}, {precision}{copies}{launches}", self.card.name())
     }
 
     fn memory(&self, tiling: &Tiling) -> u64 {
         // What cannot be laid out cannot be afforded either.
-        Layout::of(tiling).map_or(u64::MAX, |layout| (layout.bytes + Weights::bytes()) as u64)
+        let precision = self.weights.precision;
+        let layout = Layout::of(tiling, precision);
+        layout.map_or(u64::MAX, |layout| (layout.bytes + Weights::bytes(precision)) as u64)
     }
 
     fn free_memory(&self) -> Option<u64> {
         // What is prepared is given back before anything else is.
         let prepared = self.prepared.as_ref().map_or(0, |prepared| prepared.layout.bytes);
-        let taken = (prepared + Weights::bytes()) as u64;
+        let taken = (prepared + Weights::bytes(self.weights.precision)) as u64;
         Some(self.card.free_memory().map_or(0, |free| free + taken))
     }
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
         // The old memory goes before the new one comes.
+        self.sequences.clear();
         self.prepared = None;
-        let layout = Layout::of(tiling)?;
+        let layout = Layout::of(tiling, self.weights.precision)?;
         let memory = Memory::new(&self.card, layout.bytes)?;
+        let block = HostMemory::new(&self.card, layout.block.bytes)?;
         let mut parts = Vec::new();
         for (plan, room) in tiling.parts().iter().zip(&layout.parts) {
             let (part, grids) = Part::new(plan)?;
@@ -168,9 +200,11 @@ impl Backend for CudaBackend {
             }
             parts.push(part);
         }
+        self.sequences = Sequences::of_parts(parts.len());
         self.prepared = Some(Prepared {
             layout,
             memory,
+            block,
             parts,
             went_forward: None,
         });
@@ -178,98 +212,52 @@ impl Backend for CudaBackend {
     }
 
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
-        self.forward_pass(part, picture)?;
-        let pass = self.pass(part)?;
-        let mut energies = Vec::new();
-        for (layer, held) in self.prepared()?.held(part) {
-            pass.hold(layer, held)?;
-            energies.push(content_distance(&pass, layer, None)?);
+        self.take_in(part, picture)?;
+        let pass = self.prepared()?.pass(&self.card, &self.weights, part);
+        pass.forward()?;
+        pass.hold()?;
+        if !self.prepared()?.parts[part].holds_content {
+            let Sequences { up, down } = &mut self.sequences[part];
+            up.forget();
+            down.forget();
         }
-        self.prepared_mut()?.parts[part].holds_content = true;
-        Ok(energies)
+        let prepared = self.prepared_mut()?;
+        prepared.read_block()?;
+        prepared.parts[part].holds_content = true;
+        Ok(prepared
+            .layout
+            .block
+            .distances(prepared.block.bytes(), &prepared.parts[part]))
     }
 
     fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
-        self.forward_pass(part, picture)?;
-        let pass = self.pass(part)?;
-        let prepared = self.prepared()?;
-        let mut statistics = Statistics {
-            moments: Vec::new(),
-            content: Vec::new(),
-        };
-        for &layer in &pass.plan.style_layers {
-            let moments = prepared.regions(part, layer).map(|region| {
-                let (second, mean) = pass.moments(region)?;
-                let channels = mean.len();
-                Ok(Moments {
-                    second: Tensor::from_vec(second, (channels, channels), &Device::Cpu)?,
-                    mean: Tensor::from_vec(mean, channels, &Device::Cpu)?,
-                    weight: region.total,
-                })
-            });
-            statistics.moments.push(moments.collect::<Result<_>>()?);
-        }
-        if prepared.parts[part].holds_content {
-            let distances = prepared.held(part);
-            let distances = distances.map(|(layer, held)| content_distance(&pass, layer, Some(held)));
-            statistics.content = distances.collect::<Result<_>>()?;
-        }
-        self.prepared_mut()?.went_forward = Some(part);
-        Ok(statistics)
+        self.take_in(part, picture)?;
+        self.run(part, Direction::Up)?;
+        let prepared = self.prepared_mut()?;
+        prepared.read_block()?;
+        prepared.went_forward = Some(part);
+        prepared
+            .layout
+            .block
+            .statistics(prepared.block.bytes(), &prepared.parts[part])
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
-        let Some(part) = self.prepared_mut()?.went_forward.take() else {
+        let prepared = self.prepared_mut()?;
+        let Some(part) = prepared.went_forward.take() else {
             return Err(Error::Internal("backward without a forward pass".into()));
         };
+        let (block, bytes) = (&prepared.layout.block, prepared.block.bytes_mut()?);
+        block.put_derivatives(gradient, &prepared.parts[part], bytes)?;
+        prepared.memory.write_block(block.at, &mut prepared.block)?;
+        self.run(part, Direction::Down)?;
         let prepared = self.prepared()?;
-        let plan = &prepared.parts[part].plan;
-        let held = match prepared.parts[part].holds_content {
-            true => prepared.held(part).collect(),
-            false => Vec::new(),
-        };
-        if gradient.moments.len() != plan.style_layers.len() || gradient.content.len() != held.len() {
-            return Err(Error::Internal(
-                "the gradient does not have the layers of the plan's statistics".into(),
-            ));
-        }
-        let pass = self.pass(part)?;
-        pass.backward(|layer, at| {
-            if let Some(index) = pass.plan.style_layers.iter().position(|&style| style == layer) {
-                let derivatives = &gradient.moments[index];
-                if derivatives.len() != prepared.regions(part, layer).count() {
-                    return Err(Error::Internal("the gradient does not have the plan's regions".into()));
-                }
-                for (region, derivative) in prepared.regions(part, layer).zip(derivatives) {
-                    let channels = layer.outputs();
-                    let second = values(&derivative.second, &[channels, channels])?;
-                    let mean = values(&derivative.mean, &[channels])?;
-                    pass.inject_moments(region, &second, &mean, at)?;
-                }
-            }
-            let content = held
-                .iter()
-                .zip(&gradient.content)
-                .find(|((content, _), _)| *content == layer);
-            if let Some((&(_, held), &derivative)) = content {
-                pass.inject_content(layer, held, derivative, at)?;
-            }
-            Ok(())
-        })?;
-        let (height, width) = (pass.plan.height, pass.plan.width);
-        let picture: Vec<f32> = pass.memory.read(pass.layout.picture, 3 * height * width)?;
+        let (height, width) = (prepared.parts[part].plan.height, prepared.parts[part].plan.width);
+        let picture: Vec<f32> = prepared.memory.read(prepared.layout.picture, 3 * height * width)?;
         Ok(Tensor::from_vec(picture, (1, 3, height, width), &Device::Cpu)?)
     }
 }
 
 fn unprepared() -> Error {
     Error::Internal("the backend was not prepared".into())
-}
-
-fn content_distance(pass: &Pass, layer: Layer, held: Option<usize>) -> Result<ContentDistance> {
-    let window = pass.plan.window.at_depth(layer.pools());
-    Ok(ContentDistance {
-        mean_square: pass.distance(layer, held)?,
-        elements: (window.height * window.width * layer.outputs()) as f64,
-    })
 }

@@ -19,7 +19,10 @@ use crate::{Error, Result};
 /// # Errors
 /// Settings that this machine cannot follow, and failures of the device.
 pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Result<Estimate> {
-    let open = |device| compute::open(device, &settings.model, settings.threads).map(|opened| opened.backend);
+    let open = |device| {
+        let opened = compute::open(device, settings.precision, &settings.model, settings.threads);
+        opened.map(|opened| opened.backend)
+    };
     let mut backend = open(settings.device)?;
     let extent = Extent {
         settings,

@@ -16,7 +16,7 @@ use crate::compute::Backend;
 use crate::control::{Flow, LogLevel};
 use crate::{Error, Result};
 
-/// Follows a course on a backend and, if that is a card and fails, on what `processor` opens.
+/// Follows a course on a backend and, if that is a card and fails, on what `processor` opens, which is told how it failed.
 ///
 /// # Errors
 /// What is not a card's failure; and one when nothing can go on and nothing was painted.
@@ -24,15 +24,25 @@ pub fn follow<'a>(
     render: &Render<'a>,
     course: &mut Course<'a>,
     mut backend: Box<dyn Backend>,
-    processor: impl FnOnce() -> Result<Box<dyn Backend>>,
+    processor: impl FnOnce(&Error) -> Result<Box<dyn Backend>>,
 ) -> Result<Flow> {
     let warn = |message: &str| render.control.log(LogLevel::Warning, message);
+    let description = backend.description();
     // The level at which there was less memory than planned for.
     let mut short_at = None;
     let error = loop {
         let (error, was_planned) = match render.plan(course, &*backend) {
             Ok(planned) => match render.follow(course, planned, &mut *backend) {
-                Ok(flow) => return Ok(flow),
+                Ok(flow) => {
+                    // A card that could not do everything as it would have liked to says so by now.
+                    let computed_on = backend.description();
+                    if computed_on != description {
+                        render
+                            .control
+                            .log(LogLevel::Info, &format!("computed on {computed_on}"));
+                    }
+                    return Ok(flow);
+                }
                 Err(error) => (error, true),
             },
             Err(error) => (error, false),
@@ -56,7 +66,7 @@ pub fn follow<'a>(
     };
     warn(&format!("{error}; the processor goes on from {from}"));
     course.pass_on();
-    let on_processor = processor().and_then(|mut backend| {
+    let on_processor = processor(&error).and_then(|mut backend| {
         render
             .control
             .log(LogLevel::Info, &format!("computing on {}", backend.description()));

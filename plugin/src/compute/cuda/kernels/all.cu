@@ -4,3 +4,4 @@
 #include "moments.cu"
 #include "picture.cu"
 #include "pooling.cu"
+#include "rates.cu"

@@ -2,6 +2,7 @@
 // a C++ compiler and runs it; it prints what each kernel is off by, and fails where that is too much.
 #include "all.cu"
 
+#include <array>
 #include <random>
 
 namespace {
@@ -66,10 +67,35 @@ struct Mode
 {
     const char* suffix;
     double bound;
-} const MODES[] = {{"_f32", 1e-6}, {"_tf32", 1e-3}};
+};
+const Mode FLOAT32{"_f32", 1e-6}, TF32{"_tf32", 1e-3};
+// What is stored in bfloat16 is off by half of the last of 8 bits at most. Its products are exact.
+const Mode BFLOAT16{"_bf16", 1.0 / 256};
+
+// The nearest numbers that maps of a mode can have.
+template <class Number>
+std::vector<Number> stored(const Floats& values)
+{
+    return {values.begin(), values.end()};
+}
+
+// `[9][inputs][outputs]`, as kernels read it: pairs of inputs in a word where a word has room for two.
+Floats in_words(const std::vector<float>& weights, int) { return weights; }
+
+Bits in_words(const std::vector<Bfloat16>& weights, int outputs)
+{
+    Bits words(weights.size() / 2);
+    for (size_t word = 0; word < words.size(); word++) {
+        size_t first = word / outputs * 2 * outputs + word % outputs;
+        words[word] = weights[first].bits | static_cast<unsigned>(weights[first + outputs].bits) << 16;
+    }
+    return words;
+}
 
 // `weights [9][inputs][outputs]`.
-std::vector<double> convolved(const Floats& input, const Floats& weights, int height, int width, int inputs, int outputs)
+template <class Number>
+std::vector<double> convolved(const std::vector<Number>& input, const std::vector<Number>& weights, int height, int width,
+                              int inputs, int outputs)
 {
     std::vector<double> output(static_cast<size_t>(height) * width * outputs);
     for (int y = 0; y < height; y++)
@@ -82,45 +108,47 @@ std::vector<double> convolved(const Floats& input, const Floats& weights, int he
                     for (int o = 0; o < outputs; o++)
                         output[(y * width + x) * outputs + o] +=
                             static_cast<double>(input[(row * width + column) * inputs + i]) *
-                            weights[(tap * inputs + i) * outputs + o];
+                            static_cast<double>(weights[(tap * inputs + i) * outputs + o]);
             }
     return output;
 }
 
-void convolutions(int height, int width, int inputs, int outputs)
+template <class Number>
+void convolutions(Mode mode, int height, int width, int inputs, int outputs)
 {
     size_t pixels = static_cast<size_t>(height) * width, elements = pixels * outputs;
-    Floats input = noise(pixels * inputs, 1), weights = noise(9ull * inputs * outputs, 2), bias = noise(outputs, 3);
+    auto input = stored<Number>(noise(pixels * inputs, 1)), weights = stored<Number>(noise(9ull * inputs * outputs, 2));
+    Floats bias = noise(outputs, 3), features(elements, 9.0f);
     auto sums = convolved(input, weights, height, width, inputs, outputs);
-    Bits below = bits(elements, 4);
-    for (Mode mode : MODES) {
-        std::string size = std::to_string(height) + " x " + std::to_string(width) + mode.suffix;
-        Floats output(elements, 9.0f);
-        Bits positive(elements / 32);
-        launch((std::string("convolve_forward") + mode.suffix).c_str(), blocks(pixels, 128), outputs / 64, 128,
-               input.data(), weights.data(), bias.data(), output.data(), positive.data(), height, width, inputs, outputs);
-        std::vector<double> expected = sums;
-        bool are_bits_right = true;
-        for (size_t i = 0; i < elements; i++) {
-            expected[i] = std::max(0.0, expected[i] + bias[i % outputs]);
-            are_bits_right &= bit(positive, i) == (output[i] > 0.0f);
-        }
-        compare("a convolution of " + size, output, expected, mode.bound);
-        expect("bits of a convolution of " + size, are_bits_right);
+    auto words = in_words(weights, outputs);
+    Bits below = bits(elements, 4), positive(elements / 32);
+    std::string size = std::to_string(height) + " x " + std::to_string(width) + mode.suffix;
+    std::vector<Number> output(elements, 9.0f);
+    launch((std::string("convolve_forward") + mode.suffix).c_str(), blocks(pixels, 128), outputs / 64, 128, input.data(),
+           words.data(), bias.data(), output.data(), features.data(), positive.data(), height, width, inputs, outputs);
+    std::vector<double> expected = sums;
+    bool are_bits_right = true;
+    for (size_t i = 0; i < elements; i++) {
+        expected[i] = std::max(0.0, expected[i] + bias[i % outputs]);
+        are_bits_right &= bit(positive, i) == (features[i] > 0.0f);
+    }
+    compare("a convolution of " + size, output, expected, mode.bound);
+    compare("its features", features, expected, mode.suffix == TF32.suffix ? TF32.bound : FLOAT32.bound);
+    expect("bits of a convolution of " + size, are_bits_right);
 
-        for (bool is_masked : {true, false}) {
-            const unsigned* mask = is_masked ? below.data() : nullptr;
-            launch((std::string("convolve_backward") + mode.suffix).c_str(), blocks(pixels, 128), outputs / 64, 128,
-                   input.data(), weights.data(), mask, output.data(), height, width, inputs, outputs);
-            expected = sums;
-            for (size_t i = 0; is_masked && i < elements; i++)
-                expected[i] *= bit(below, i);
-            compare("its gradient, masked or not,", output, expected, mode.bound);
-        }
+    for (bool is_masked : {true, false}) {
+        const unsigned* mask = is_masked ? below.data() : nullptr;
+        launch((std::string("convolve_backward") + mode.suffix).c_str(), blocks(pixels, 128), outputs / 64, 128,
+               input.data(), words.data(), mask, output.data(), height, width, inputs, outputs);
+        expected = sums;
+        for (size_t i = 0; is_masked && i < elements; i++)
+            expected[i] *= bit(below, i);
+        compare("its gradient, masked or not,", output, expected, mode.bound);
     }
 }
 
-void picture(int height, int width)
+template <class Number>
+void picture(const std::string& suffix, double bound, int height, int width)
 {
     int pixels = height * width;
     conv1_1::Normalisation normalisation{{1, 2, 0}, {2.0f, 3.0f, 0.5f}, {-0.3f, 0.2f, 0.1f}};
@@ -137,42 +165,47 @@ void picture(int height, int width)
             }
     }
     auto expected = convolved(normal, taps_first, height, width, 3, 64);
-    Floats output(64 * pixels);
+    std::vector<Number> output(64 * pixels);
+    Floats features(64 * pixels);
     Bits positive(2 * pixels);
-    launch("picture_forward", blocks(pixels, 128), 1, 128, planes.data(), weights.data(), bias.data(), normalisation,
-           output.data(), positive.data(), height, width);
+    launch(("picture_forward" + suffix).c_str(), blocks(pixels, 128), 1, 128, planes.data(), weights.data(), bias.data(),
+           normalisation, output.data(), features.data(), positive.data(), height, width);
     bool are_bits_right = true;
     for (size_t i = 0; i < expected.size(); i++) {
         expected[i] = std::max(0.0, expected[i] + bias[i % 64]);
-        are_bits_right &= bit(positive, i) == (output[i] > 0.0f);
+        are_bits_right &= bit(positive, i) == (features[i] > 0.0f);
     }
-    compare("conv1_1", output, expected, 1e-6);
-    expect("bits of conv1_1", are_bits_right);
+    compare("conv1_1" + suffix, output, expected, bound);
+    compare("its features", features, expected, 1e-6);
+    expect("bits of conv1_1" + suffix, are_bits_right);
 
-    Floats gradient = noise(64 * pixels, 4), back(3 * pixels);
-    auto at_normal = convolved(gradient, turned, height, width, 64, 3);
+    auto gradient = stored<Number>(noise(64 * pixels, 4));
+    Floats back(3 * pixels);
+    auto at_normal = convolved(Floats(gradient.begin(), gradient.end()), turned, height, width, 64, 3);
     std::vector<double> at_planes(3 * pixels);
     for (int channel = 0; channel < 3; channel++)
         for (int pixel = 0; pixel < pixels; pixel++)
             at_planes[normalisation.channels[channel] * pixels + pixel] =
                 at_normal[pixel * 3 + channel] * normalisation.scale[channel];
-    launch("picture_backward", blocks(pixels, 128), 1, 128, gradient.data(), weights.data(), normalisation,
+    launch(("picture_backward" + suffix).c_str(), blocks(pixels, 128), 1, 128, gradient.data(), weights.data(), normalisation,
            back.data(), height, width);
-    compare("conv1_1's gradient", back, at_planes, 1e-6);
+    compare("its gradient", back, at_planes, 1e-6);
 }
 
-void poolings(int height, int width, int channels)
+template <class Number>
+void poolings(const std::string& suffix, double bound, int height, int width, int channels)
 {
     int rows = height / 2, columns = width / 2;
     size_t inside = static_cast<size_t>(height) * width * channels, outside = static_cast<size_t>(rows) * columns * channels;
-    Floats input = noise(inside, 1), gradient = noise(outside, 2);
+    Floats features = noise(inside, 1);
     // Ties, and windows of zeros.
-    for (float& value : input)
+    for (float& value : features)
         value = std::max(0.0f, std::round(value * 2.0f));
+    auto input = stored<Number>(features), gradient = stored<Number>(noise(outside, 2));
     Bits positive = bits(inside, 3);
     for (std::string name : {"max", "average", "l2"}) {
         float scale = 1.56f;
-        Floats output(outside), back(inside, 9.0f);
+        std::vector<Number> output(outside), back(inside, 9.0f);
         std::vector<unsigned char> winners(outside);
         std::vector<double> expected(outside), expected_back(inside);
         for (int row = 0; row < rows; row++)
@@ -185,11 +218,12 @@ void poolings(int height, int width, int channels)
                     int winner = 0;
                     for (int m = 0; m < 4; m++) {
                         sum += input[members[m]];
-                        squares += static_cast<double>(input[members[m]]) * input[members[m]];
+                        squares += static_cast<double>(input[members[m]]) * static_cast<double>(input[members[m]]);
                         winner = input[members[m]] > input[members[winner]] ? m : winner;
                     }
                     double root = std::sqrt(squares / 4);
-                    expected[at] = name == "max" ? input[members[winner]] : name == "average" ? sum / 4 : scale * root;
+                    double largest = input[members[winner]];
+                    expected[at] = name == "max" ? largest : name == "average" ? sum / 4 : scale * root;
                     for (int m = 0; m < 4; m++) {
                         double l2 = root > 0 ? scale * input[members[m]] / (4 * root) : 0;
                         double share = name == "max" ? m == winner : name == "average" ? 0.25 : l2;
@@ -197,20 +231,22 @@ void poolings(int height, int width, int channels)
                     }
                 }
         unsigned out = blocks(outside, 256), in = blocks(inside, 256);
+        auto call = [&](const char* end, unsigned across, auto... arguments) {
+            launch(("pool_" + name + end + suffix).c_str(), across, 1, 256, arguments..., height, width, channels);
+        };
         if (name == "max") {
-            launch("pool_max", out, 1, 256, input.data(), output.data(), winners.data(), height, width, channels);
-            launch("pool_max_back", in, 1, 256, gradient.data(), winners.data(), positive.data(), back.data(), height,
-                   width, channels);
+            call("", out, input.data(), output.data(), winners.data());
+            call("_back", in, gradient.data(), winners.data(), positive.data(), back.data());
         } else if (name == "average") {
-            launch("pool_average", out, 1, 256, input.data(), output.data(), height, width, channels);
-            launch("pool_average_back", in, 1, 256, gradient.data(), positive.data(), back.data(), height, width, channels);
+            call("", out, input.data(), output.data());
+            call("_back", in, gradient.data(), positive.data(), back.data());
         } else {
-            launch("pool_l2", out, 1, 256, input.data(), output.data(), scale, height, width, channels);
-            launch("pool_l2_back", in, 1, 256, gradient.data(), input.data(), output.data(), positive.data(), back.data(),
-                   scale, height, width, channels);
+            call("", out, input.data(), output.data(), scale);
+            call("_back", in, gradient.data(), features.data(), output.data(), positive.data(), back.data(), scale);
         }
-        compare("pooling by " + name, output, expected, 1e-6);
-        compare("its gradient", back, expected_back, 1e-6);
+        compare("pooling by " + name + suffix, output, expected, bound);
+        // Of L2, the output has been rounded as well.
+        compare("its gradient", back, expected_back, name == "l2" ? 2 * bound : bound);
     }
 }
 
@@ -241,12 +277,22 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
     launch("means_total", channels / 64, 1, 64, partial.data(), slices, channels, 0.5f, got_mean.data());
     compare("means", got_mean, mean, 1e-6);
 
-    Floats matrix = noise(channels * channels, 3), slopes = noise(channels, 4), begun = noise(elements, 5);
+    Floats derivative = noise(channels * channels, 3), matrix(channels * channels), slopes = noise(channels, 4), begun = noise(elements, 5);
+    std::vector<double> symmetrical(channels * channels);
     for (int i = 0; i < channels; i++)
-        for (int j = 0; j < i; j++)
-            matrix[i * channels + j] = matrix[j * channels + i];
+        for (int j = 0; j < channels; j++)
+            symmetrical[i * channels + j] = static_cast<double>(derivative[i * channels + j]) + derivative[j * channels + i];
+    launch("symmetric", blocks(channels * channels, 256), 1, 256, derivative.data(), channels, matrix.data());
+    compare("a derivative made symmetric", matrix, symmetrical, 1e-6);
     Bits positive = bits(elements, 6);
-    for (Mode mode : MODES) {
+    // What the moments' derivatives say to a feature.
+    auto pull = [&](int pixel, int channel) {
+        double sum = slopes[channel];
+        for (int j = 0; j < channels; j++)
+            sum += static_cast<double>(matrix[channel * channels + j]) * features[pixel * channels + j];
+        return bit(positive, pixel * channels + channel) ? 0.5 * sum * weight_of(pixel) : 0.0;
+    };
+    for (Mode mode : {FLOAT32, TF32}) {
         launch((std::string("second_moments") + mode.suffix).c_str(), tiles, slices, 128, features.data(), weights,
                window, channels, per_slice, partial.data());
         launch("second_moments_total", blocks(channels * channels, 256), 1, 256, partial.data(), slices, channels, 0.5f,
@@ -255,18 +301,23 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
 
         Floats gradient = begun;
         launch((std::string("inject_moments") + mode.suffix).c_str(), blocks(inside, 128), channels / 64, 128,
-               features.data(), matrix.data(), slopes.data(), weights, positive.data(), window, channels, gradient.data());
+               features.data(), matrix.data(), slopes.data(), weights, positive.data(), window, channels, 0.5f,
+               gradient.data());
         std::vector<double> expected(begun.begin(), begun.end());
         for (int pixel : seen)
-            for (int i = 0; i < channels; i++) {
-                double sum = slopes[i];
-                for (int j = 0; j < channels; j++)
-                    sum += static_cast<double>(matrix[i * channels + j]) * features[pixel * channels + j];
-                size_t element = pixel * channels + i;
-                expected[element] += bit(positive, element) ? sum * weight_of(pixel) : 0.0;
-            }
+            for (int i = 0; i < channels; i++)
+                expected[pixel * channels + i] += pull(pixel, i);
         compare(std::string("their gradient") + mode.suffix, gradient, expected, mode.bound);
     }
+    // In the draft mode, products in TF32 are added to a gradient in bfloat16.
+    auto draft = stored<Bfloat16>(begun);
+    std::vector<double> expected_draft(draft.begin(), draft.end());
+    launch("inject_moments_bf16", blocks(inside, 128), channels / 64, 128, features.data(), matrix.data(), slopes.data(),
+           weights, positive.data(), window, channels, 0.5f, draft.data());
+    for (int pixel : seen)
+        for (int i = 0; i < channels; i++)
+            expected_draft[pixel * channels + i] += pull(pixel, i);
+    compare("their gradient_bf16", draft, expected_draft, TF32.bound + BFLOAT16.bound);
 
     Floats content = noise(elements, 7), gradient = begun;
     launch("hold", blocks(held.size(), 256), 1, 256, content.data(), window, channels, held.data());
@@ -286,9 +337,27 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
             got_distances[i] += sum;
     }
     compare("distances from content and from 0", got_distances, distances, 1e-6);
-    launch("inject_content", blocks(held.size(), 256), 1, 256, features.data(), held.data(), 0.75f, positive.data(),
+    float slope = 0.75f;
+    launch("inject_content", blocks(held.size(), 256), 1, 256, features.data(), held.data(), &slope, positive.data(),
            window, channels, gradient.data());
     compare("their gradient", gradient, expected, 1e-6);
+    draft = stored<Bfloat16>(begun);
+    launch("inject_content_bf16", blocks(held.size(), 256), 1, 256, features.data(), held.data(), &slope, positive.data(),
+           window, channels, draft.data());
+    compare("their gradient_bf16", draft, expected, 2 * BFLOAT16.bound);
+}
+
+// A rate is worth what is known to be done for it.
+void ceilings()
+{
+    for (auto [name, depth] : {std::pair{"rate_f32", 8}, {"rate_tf32", 8}, {"rate_bf16", 16}}) {
+        Floats totals(256, NAN);
+        launch(name, 2, 1, 128, totals.data(), 3, 1.0f);
+        compare(name, totals, std::vector<double>(256, 64.0 * depth * 3), 0.0);
+    }
+    Floats from = noise(1500, 1), to(1500);
+    launch("copy", 2, 1, 256, from.data(), to.data(), 1500);
+    compare("a copy", to, std::vector<double>(from.begin(), from.end()), 0.0);
 }
 
 } // namespace
@@ -296,14 +365,20 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
 int main()
 {
     // A border within a block's pixels, fewer pixels than a block has, and one row.
-    convolutions(9, 21, 64, 128);
-    convolutions(2, 3, 128, 64);
-    convolutions(1, 130, 64, 64);
-    picture(13, 21);
-    poolings(6, 8, 64);
-    poolings(7, 5, 128);
+    for (auto [height, width, inputs, outputs] : {std::array{9, 21, 64, 128}, {2, 3, 128, 64}, {1, 130, 64, 64}}) {
+        convolutions<float>(FLOAT32, height, width, inputs, outputs);
+        convolutions<float>(TF32, height, width, inputs, outputs);
+        convolutions<Bfloat16>(BFLOAT16, height, width, inputs, outputs);
+    }
+    picture<float>("", 1e-6, 13, 21);
+    picture<Bfloat16>("_bf16", BFLOAT16.bound, 13, 21);
+    for (auto [height, width, channels] : {std::array{6, 8, 64}, {7, 5, 128}}) {
+        poolings<float>("", 1e-6, height, width, channels);
+        poolings<Bfloat16>("_bf16", BFLOAT16.bound, height, width, channels);
+    }
     statistics(9, 17, {17, 0, 0, 9, 17}, 64, false);
     statistics(11, 20, {20, 2, 3, 7, 16}, 128, true);
+    ceilings();
     std::printf("%d failures\n", failures);
     return failures != 0;
 }

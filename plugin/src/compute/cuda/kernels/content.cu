@@ -37,17 +37,32 @@ KERNEL(256) squared_distance(const float* features, const float* held, Window wi
 }
 ENTRY(squared_distance)
 
-// Adds `slope (features - held)` to the gradient where the ReLU lets it through.
-KERNEL(256) inject_content(const float* features, const float* held, float slope, const unsigned* positive,
-                           Window window, int channels, float* gradient)
+// Adds `slope (features - held)` to the gradient where the ReLU lets it through. The slope changes from step to step,
+// so that it is read where the other derivatives are.
+template <class Number>
+DEVICE void inject(const float* features, const float* held, const float* slope, const unsigned* positive, Window window,
+                   int channels, Number* gradient)
 {
     long long index = element_of_thread();
     if (index >= elements_in(window, channels))
         return;
     long long element = element_of(window, index, channels);
     if (is_positive(positive, element))
-        gradient[element] += slope * (features[element] - held[index]);
+        gradient[element] = gradient[element] + *slope * (features[element] - held[index]);
+}
+
+KERNEL(256) inject_content(const float* features, const float* held, const float* slope, const unsigned* positive,
+                           Window window, int channels, float* gradient)
+{
+    inject(features, held, slope, positive, window, channels, gradient);
 }
 ENTRY(inject_content)
+
+KERNEL(256) inject_content_bf16(const float* features, const float* held, const float* slope, const unsigned* positive,
+                                Window window, int channels, Bfloat16* gradient)
+{
+    inject(features, held, slope, positive, window, channels, gradient);
+}
+ENTRY(inject_content_bf16)
 
 } // namespace content

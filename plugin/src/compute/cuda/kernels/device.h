@@ -55,12 +55,43 @@ DEVICE void multiply_tf32(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[R
                 : "r"(a[i][0]), "r"(a[i][1]), "r"(a[i][2]), "r"(a[i][3]), "r"(b[j][0]), "r"(b[j][1]));
 }
 
+// The same in bfloat16, of 16 x 16 and 16 x 8 matrices: a word is a pair of neighbours along the depth, the first in the
+// lower half. In words, everything stands where it does in TF32.
+template <int ROWS, int COLUMNS>
+DEVICE void multiply_bf16(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4], const unsigned (&b)[COLUMNS][2])
+{
+    UNROLL for (int i = 0; i < ROWS; i++)
+        UNROLL for (int j = 0; j < COLUMNS; j++)
+            asm volatile(
+                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                : "+f"(sums[i][j][0]), "+f"(sums[i][j][1]), "+f"(sums[i][j][2]), "+f"(sums[i][j][3])
+                : "r"(a[i][0]), "r"(a[i][1]), "r"(a[i][2]), "r"(a[i][3]), "r"(b[j][0]), "r"(b[j][1]));
+}
+
+// The nearest bfloat16's 16 bits; of two that are as near, the even one.
+DEVICE unsigned short bits_of_nearest(float value)
+{
+    unsigned pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(0.0f), "f"(value));
+    return static_cast<unsigned short>(pair);
+}
+
 DEVICE unsigned bits_of(float value) { return __float_as_uint(value); }
+DEVICE float of_bits(unsigned bits) { return __uint_as_float(bits); }
 DEVICE int lowest_bit(int value) { return __ffs(value) - 1; }
 
 #else
 #include "emulated.h"
 #endif
+
+// A number of 8 significant bits and the range of a float, as maps of the draft mode are kept.
+struct Bfloat16
+{
+    unsigned short bits;
+    Bfloat16() = default;
+    DEVICE Bfloat16(float value) : bits(bits_of_nearest(value)) {}
+    DEVICE operator float() const { return of_bits(static_cast<unsigned>(bits) << 16); }
+};
 
 // A lane's place in its warp, and the warp's in its block.
 DEVICE int lane() { return threadIdx.x % 32; }

@@ -3,10 +3,12 @@
 // the loader find it first.
 //
 // EMULATED_CARD_FAILS_AT=N makes the Nth launch fail, and all that comes after, as a card does that has gone wrong; at 0
-// the kernels cannot be loaded.
+// the kernels cannot be loaded. EMULATED_CARD_REFUSES=NAME:N makes a function refuse its service from the Nth
+// call on. Compiled with WITHOUT_GRAPHS it has none, as older drivers.
 #include "all.cu"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 
@@ -23,6 +25,9 @@ enum Result {
     NO_BINARY = 209,
     NOT_FOUND = 500,
     LAUNCH_FAILED = 719,
+    NOT_SUPPORTED = 801,
+    CAPTURE_UNSUPPORTED = 900,
+    CAPTURE_INVALIDATED = 901,
 };
 
 constexpr size_t CAPACITY = size_t(1) << 30;
@@ -69,6 +74,60 @@ int fails_at()
 std::atomic<bool> has_failed = false;
 
 Result work() { return has_failed ? LAUNCH_FAILED : SUCCESS; }
+
+// Whether a function, which is being called, is to refuse its service.
+bool refuses(const std::string& function)
+{
+    static std::map<std::string, int> calls;
+    const char* told = std::getenv("EMULATED_CARD_REFUSES");
+    if (told == nullptr)
+        return false;
+    std::lock_guard guard(bookkeeping());
+    std::string refused = told;
+    size_t colon = refused.find(':');
+    return refused.substr(0, colon) == function && ++calls[function] >= std::stoi(refused.substr(colon + 1));
+}
+
+// What a stream does, or writes down while it is captured.
+using Task = std::function<Result()>;
+
+struct Graph
+{
+    std::vector<Task> tasks;
+    // Graphs take some of the card's memory, as real ones do.
+    Address memory = 0;
+};
+
+struct Stream
+{
+    bool is_captured = false;
+    // Whether it was asked for what cannot be captured.
+    bool is_spoilt = false;
+    std::vector<Task> tasks;
+};
+
+using Event = std::chrono::steady_clock::time_point;
+
+Result ask(void* stream, Task task)
+{
+    auto to = static_cast<Stream*>(stream);
+    if (!to->is_captured)
+        return task();
+    if (to->is_spoilt)
+        return CAPTURE_INVALIDATED;
+    to->tasks.push_back(std::move(task));
+    return SUCCESS;
+}
+
+// Something that does not go into a graph, or only from locked memory.
+Result ask_now(void* stream, Task task)
+{
+    auto to = static_cast<Stream*>(stream);
+    if (!to->is_captured)
+        return task();
+    to->is_spoilt = true;
+    return CAPTURE_UNSUPPORTED;
+}
 
 int something;
 
@@ -120,33 +179,121 @@ Result cuMemFree_v2(Address address)
     return SUCCESS;
 }
 
-Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void*)
+Result cuMemHostAlloc(void** memory, size_t bytes, unsigned)
+{
+    if (refuses("cuMemHostAlloc"))
+        return OUT_OF_MEMORY;
+    *memory = std::malloc(bytes);
+    return SUCCESS;
+}
+
+Result cuMemFreeHost(void* memory)
+{
+    std::free(memory);
+    return SUCCESS;
+}
+
+Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream)
 {
     if (!is_ours(to, bytes))
         return INVALID_VALUE;
-    std::memcpy(reinterpret_cast<void*>(to), from, bytes);
-    return work();
+    return ask_now(stream, [=] {
+        std::memcpy(reinterpret_cast<void*>(to), from, bytes);
+        return work();
+    });
 }
 
-Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void*)
+Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream)
 {
     if (!is_ours(from, bytes))
         return INVALID_VALUE;
-    std::memcpy(to, reinterpret_cast<void*>(from), bytes);
-    return work();
+    return ask_now(stream, [=] {
+        std::memcpy(to, reinterpret_cast<void*>(from), bytes);
+        return work();
+    });
 }
 
-Result cuMemsetD8Async(Address at, unsigned char value, size_t bytes, void*)
+Result cuMemsetD8Async(Address at, unsigned char value, size_t bytes, void* stream)
 {
     if (!is_ours(at, bytes))
         return INVALID_VALUE;
-    std::memset(reinterpret_cast<void*>(at), value, bytes);
+    return ask(stream, [=] {
+        std::memset(reinterpret_cast<void*>(at), value, bytes);
+        return work();
+    });
+}
+
+Result cuStreamCreate(void** stream, unsigned) { return *stream = new Stream, SUCCESS; }
+Result cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), SUCCESS; }
+Result cuStreamSynchronize(void* stream) { return ask_now(stream, work); }
+
+Result cuEventCreate(Event** event, unsigned) { return *event = new Event, SUCCESS; }
+Result cuEventDestroy_v2(Event* event) { return delete event, SUCCESS; }
+
+Result cuEventRecord(Event* event, void* stream)
+{
+    return ask_now(stream, [=] {
+        *event = std::chrono::steady_clock::now();
+        return work();
+    });
+}
+
+Result cuEventElapsedTime(float* milliseconds, Event* from, Event* to)
+{
+    *milliseconds = std::chrono::duration<float, std::milli>(*to - *from).count();
     return work();
 }
 
-Result cuStreamCreate(void** stream, unsigned) { return *stream = &something, SUCCESS; }
-Result cuStreamDestroy_v2(void*) { return SUCCESS; }
-Result cuStreamSynchronize(void*) { return work(); }
+#ifndef WITHOUT_GRAPHS
+
+Result cuStreamBeginCapture_v2(void* stream, int)
+{
+    auto captured = static_cast<Stream*>(stream);
+    if (refuses("cuStreamBeginCapture_v2") || captured->is_captured)
+        return NOT_SUPPORTED;
+    *captured = Stream{true, false, {}};
+    return SUCCESS;
+}
+
+Result cuStreamEndCapture(void* stream, Graph** graph)
+{
+    Stream captured;
+    std::swap(captured, *static_cast<Stream*>(stream));
+    *graph = nullptr;
+    if (refuses("cuStreamEndCapture") || !captured.is_captured || captured.is_spoilt)
+        return CAPTURE_INVALIDATED;
+    *graph = new Graph{std::move(captured.tasks)};
+    return cuMemAlloc_v2(&(*graph)->memory, 4096);
+}
+
+Result cuGraphInstantiateWithFlags(Graph** executable, Graph* graph, unsigned long long)
+{
+    if (refuses("cuGraphInstantiateWithFlags"))
+        return OUT_OF_MEMORY;
+    *executable = new Graph{graph->tasks};
+    return cuMemAlloc_v2(&(*executable)->memory, 65536);
+}
+
+Result cuGraphLaunch(Graph* executable, void* stream)
+{
+    if (refuses("cuGraphLaunch"))
+        return OUT_OF_MEMORY;
+    for (const Task& task : executable->tasks)
+        if (Result result = ask(stream, task))
+            return result;
+    return SUCCESS;
+}
+
+Result cuGraphDestroy(Graph* graph)
+{
+    Result result = cuMemFree_v2(graph->memory);
+    delete graph;
+    return result;
+}
+
+Result cuGraphExecDestroy(Graph* executable) { return cuGraphDestroy(executable); }
+
+#endif
 
 Result cuModuleLoadData(void** module, const void* image)
 {
@@ -168,18 +315,20 @@ Result cuModuleGetFunction(void** function, void*, const char* name)
 }
 
 Result cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                      unsigned, void*, void** arguments, void**)
+                      unsigned, void* stream, void** arguments, void**)
 {
-    static std::atomic<int> launches = 0;
-    if (++launches == fails_at())
-        has_failed = true;
-    if (has_failed)
-        return LAUNCH_FAILED;
     if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || bx * by * bz > 1024)
         return INVALID_VALUE;
     auto known = static_cast<emulated::Known*>(function);
-    emulated::launch(known->bind(arguments, known->kernel), {gx, gy, gz}, {bx, by, bz});
-    return SUCCESS;
+    auto bound = known->bind(arguments, known->kernel);
+    return ask(stream, [=] {
+        static std::atomic<int> launches = 0;
+        if (++launches == fails_at())
+            has_failed = true;
+        if (!has_failed)
+            emulated::launch(bound, {gx, gy, gz}, {bx, by, bz});
+        return work();
+    });
 }
 
 } // extern "C"

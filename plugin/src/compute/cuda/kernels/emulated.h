@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <tuple>
 #include <ucontext.h>
 #include <utility>
 #include <vector>
@@ -172,7 +173,7 @@ inline void collective(Collective what, void* passed)
     wait(State::AtWarp);
 }
 
-// A kernel as the driver calls it: its arguments are where a list of pointers points.
+// A kernel as the driver calls it: its arguments are where a list of pointers points, and are copied from there.
 using Bound = std::function<void()> (*)(void** arguments, void (*kernel)());
 
 struct Known
@@ -190,7 +191,8 @@ inline std::map<std::string, Known>& kernels()
 template <class... Arguments, size_t... INDEX>
 std::function<void()> bind(void** arguments, void (*kernel)(Arguments...), std::index_sequence<INDEX...>)
 {
-    return [=] { kernel(*static_cast<std::remove_reference_t<Arguments>*>(arguments[INDEX])...); };
+    std::tuple<Arguments...> values{*static_cast<Arguments*>(arguments[INDEX])...};
+    return [=] { std::apply(kernel, values); };
 }
 
 struct Entry
@@ -271,10 +273,41 @@ inline unsigned bits_of(float value)
     return bits;
 }
 
+inline float of_bits(unsigned bits)
+{
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline unsigned short bits_of_nearest(float value)
+{
+    unsigned bits = bits_of(value);
+    // As the hardware has it, whatever the number is not.
+    if (value != value)
+        return 0x7fff;
+    return static_cast<unsigned short>((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+
 inline int lowest_bit(int value) { return __builtin_ctz(static_cast<unsigned>(value)); }
 
-template <int ROWS, int COLUMNS>
-void multiply_tf32(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4], const unsigned (&b)[COLUMNS][2])
+namespace emulated {
+
+// Operands of a product of matrices, whose depth is eight words of so many numbers.
+struct Tf32
+{
+    static constexpr int NUMBERS = 1;
+    static float number(unsigned word, int) { return of_bits(word & ~0x1fffu); }
+};
+
+struct Bf16
+{
+    static constexpr int NUMBERS = 2;
+    static float number(unsigned word, int which) { return of_bits(which == 0 ? word << 16 : word & 0xffff0000u); }
+};
+
+template <class Format, int ROWS, int COLUMNS>
+void multiply(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4], const unsigned (&b)[COLUMNS][2])
 {
     struct Fragments
     {
@@ -282,29 +315,28 @@ void multiply_tf32(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4]
         const unsigned (*a)[4];
         const unsigned (*b)[2];
     } mine{sums, a, b};
-    emulated::collective(
+    collective(
         [](void* (&lanes)[32]) {
             auto of = [&](int lane) -> Fragments& { return *static_cast<Fragments*>(lanes[lane]); };
-            auto tf32 = [](unsigned bits) {
-                bits &= ~0x1fffu;
-                float value;
-                std::memcpy(&value, &bits, sizeof value);
-                return value;
-            };
-            float left[16 * ROWS][8], right[8][8 * COLUMNS];
+            constexpr int NUMBERS = Format::NUMBERS;
+            float left[16 * ROWS][8 * NUMBERS], right[8 * NUMBERS][8 * COLUMNS];
             for (int lane = 0; lane < 32; lane++) {
                 int group = lane / 4, member = lane % 4;
-                for (int i = 0; i < ROWS; i++)
-                    for (int e = 0; e < 4; e++)
-                        left[16 * i + group + 8 * (e % 2)][member + 4 * (e / 2)] = tf32(of(lane).a[i][e]);
-                for (int j = 0; j < COLUMNS; j++)
-                    for (int e = 0; e < 2; e++)
-                        right[member + 4 * e][8 * j + group] = tf32(of(lane).b[j][e]);
+                for (int which = 0; which < NUMBERS; which++) {
+                    for (int i = 0; i < ROWS; i++)
+                        for (int e = 0; e < 4; e++)
+                            left[16 * i + group + 8 * (e % 2)][(member + 4 * (e / 2)) * NUMBERS + which] =
+                                Format::number(of(lane).a[i][e], which);
+                    for (int j = 0; j < COLUMNS; j++)
+                        for (int e = 0; e < 2; e++)
+                            right[(member + 4 * e) * NUMBERS + which][8 * j + group] =
+                                Format::number(of(lane).b[j][e], which);
+                }
             }
             static thread_local float products[16 * ROWS][8 * COLUMNS];
             for (int row = 0; row < 16 * ROWS; row++) {
                 std::fill_n(products[row], 8 * COLUMNS, 0.0f);
-                for (int k = 0; k < 8; k++)
+                for (int k = 0; k < 8 * NUMBERS; k++)
                     for (int column = 0; column < 8 * COLUMNS; column++)
                         products[row][column] += left[row][k] * right[k][column];
             }
@@ -316,4 +348,18 @@ void multiply_tf32(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4]
                                 products[16 * i + lane / 4 + 8 * (e / 2)][8 * j + lane % 4 * 2 + e % 2];
         },
         &mine);
+}
+
+} // namespace emulated
+
+template <int ROWS, int COLUMNS>
+void multiply_tf32(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4], const unsigned (&b)[COLUMNS][2])
+{
+    emulated::multiply<emulated::Tf32>(sums, a, b);
+}
+
+template <int ROWS, int COLUMNS>
+void multiply_bf16(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4], const unsigned (&b)[COLUMNS][2])
+{
+    emulated::multiply<emulated::Bf16>(sums, a, b);
 }

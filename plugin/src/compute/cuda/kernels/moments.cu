@@ -87,9 +87,9 @@ struct Features
     }
 };
 
-template <class Sums>
+template <class Sums, class Number>
 DEVICE void inject(const float* features, const float* matrix, const float* means, const float* weights,
-                   const unsigned* positive, Window window, int channels, float* gradient)
+                   const unsigned* positive, Window window, int channels, float share, Number* gradient)
 {
     SHARED float shared[STAGES * Features::STAGE];
     int first = blockIdx.x * Features::PIXELS, column = blockIdx.y * COLUMNS;
@@ -100,8 +100,9 @@ DEVICE void inject(const float* features, const float* matrix, const float* mean
             return;
         int pixel = pixel_of(window, first + row);
         long long element = static_cast<long long>(pixel) * channels + column + at;
+        float weight = weights == nullptr ? share : share * weights[pixel];
         if (is_positive(positive, element))
-            gradient[element] += (sum + means[column + at]) * (weights == nullptr ? 1.0f : weights[pixel]);
+            gradient[element] = gradient[element] + (sum + means[column + at]) * weight;
     });
 }
 
@@ -117,7 +118,7 @@ ENTRY(second_moments_f32)
 KERNEL(THREADS) second_moments_tf32(const float* features, const float* weights, Window window, int channels,
                                     int pixels_per_slice, float* partial)
 {
-    second_moments<TensorCores<TILE>>(features, weights, window, channels, pixels_per_slice, partial);
+    second_moments<TensorCores<Tf32, TILE>>(features, weights, window, channels, pixels_per_slice, partial);
 }
 ENTRY(second_moments_tf32)
 
@@ -162,22 +163,41 @@ KERNEL(64) means_total(const float* partial, int slices, int channels, float sca
 }
 ENTRY(means_total)
 
-// Adds `weights (matrix features + means)` to the gradient where the ReLU lets it through; the matrix is symmetric. A
-// grid of the window's pixels / 128 by channels / 64.
+// The derivative with respect to a symmetric matrix, from those with respect to each entry on its own.
+KERNEL(256) symmetric(const float* derivative, int channels, float* matrix)
+{
+    long long element = element_of_thread();
+    if (element >= static_cast<long long>(channels) * channels)
+        return;
+    long long row = element / channels, column = element % channels;
+    matrix[element] = derivative[element] + derivative[column * channels + row];
+}
+ENTRY(symmetric)
+
+// Adds `share weights (matrix features + means)` to the gradient where the ReLU lets it through; the matrix is
+// symmetric. A grid of the window's pixels / 128 by channels / 64. In the draft mode only the gradient is in bfloat16.
 KERNEL(THREADS) inject_moments_f32(const float* features, const float* matrix, const float* means,
                                    const float* weights, const unsigned* positive, Window window, int channels,
-                                   float* gradient)
+                                   float share, float* gradient)
 {
-    inject<Plain<Features::PIXELS>>(features, matrix, means, weights, positive, window, channels, gradient);
+    inject<Plain<Features::PIXELS>>(features, matrix, means, weights, positive, window, channels, share, gradient);
 }
 ENTRY(inject_moments_f32)
 
 KERNEL(THREADS) inject_moments_tf32(const float* features, const float* matrix, const float* means,
                                     const float* weights, const unsigned* positive, Window window, int channels,
-                                    float* gradient)
+                                    float share, float* gradient)
 {
-    inject<TensorCores<Features::PIXELS>>(features, matrix, means, weights, positive, window, channels, gradient);
+    inject<TensorCores<Tf32, Features::PIXELS>>(features, matrix, means, weights, positive, window, channels, share, gradient);
 }
 ENTRY(inject_moments_tf32)
+
+KERNEL(THREADS) inject_moments_bf16(const float* features, const float* matrix, const float* means,
+                                    const float* weights, const unsigned* positive, Window window, int channels,
+                                    float share, Bfloat16* gradient)
+{
+    inject<TensorCores<Tf32, Features::PIXELS>>(features, matrix, means, weights, positive, window, channels, share, gradient);
+}
+ENTRY(inject_moments_bf16)
 
 } // namespace moments

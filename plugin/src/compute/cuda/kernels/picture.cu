@@ -16,9 +16,9 @@ struct Normalisation
     float scale[3], shift[3];
 };
 
-// `picture [3][H W]`, `weights [3][9][64]`, `output [H W 64]`.
-KERNEL(THREADS) picture_forward(const float* picture, const float* weights, const float* bias,
-                                Normalisation normalisation, float* output, unsigned* positive, int height, int width)
+template <class Number>
+DEVICE void forward(const float* picture, const float* weights, const float* bias, const Normalisation& normalisation,
+                    Number* output, float* features, unsigned* positive, int height, int width)
 {
     int pixels = height * width;
     float kernel[27][2];
@@ -44,18 +44,21 @@ KERNEL(THREADS) picture_forward(const float* picture, const float* weights, cons
         }
         UNROLL for (int half = 0; half < 2; half++) {
             bool is_above = sums[half] > 0.0f;
-            output[static_cast<long long>(pixel) * CHANNELS + 32 * half + lane()] = is_above ? sums[half] : 0.0f;
+            long long element = static_cast<long long>(pixel) * CHANNELS + 32 * half + lane();
+            float value = is_above ? sums[half] : 0.0f;
+            output[element] = value;
+            if (features != nullptr)
+                features[element] = value;
             unsigned word = word_of_lanes(is_above);
             if (lane() == 0)
                 positive[static_cast<long long>(pixel) * 2 + half] = word;
         }
     }
 }
-ENTRY(picture_forward)
 
-// `gradient [H W 64]`, `output [3][H W]`; the weights are those of `picture_forward`, turned here.
-KERNEL(THREADS) picture_backward(const float* gradient, const float* weights, Normalisation normalisation,
-                                 float* output, int height, int width)
+template <class Number>
+DEVICE void backward(const Number* gradient, const float* weights, const Normalisation& normalisation, float* output,
+                     int height, int width)
 {
     int pixels = height * width;
     float kernel[27][2];
@@ -70,7 +73,7 @@ KERNEL(THREADS) picture_backward(const float* gradient, const float* weights, No
             int row = y + 1 - tap / 3, column = x + 1 - tap % 3;
             if (row < 0 || row >= height || column < 0 || column >= width)
                 continue;
-            const float* from = gradient + static_cast<long long>(row * width + column) * CHANNELS + lane();
+            const Number* from = gradient + static_cast<long long>(row * width + column) * CHANNELS + lane();
             UNROLL for (int half = 0; half < 2; half++)
                 UNROLL for (int channel = 0; channel < 3; channel++)
                     sums[channel] += from[32 * half] * kernel[channel * 9 + tap][half];
@@ -82,6 +85,37 @@ KERNEL(THREADS) picture_backward(const float* gradient, const float* weights, No
         }
     }
 }
+
+// `picture [3][H W]`, `weights [3][9][64]`, `output [H W 64]`, and where it is to be kept in float32 besides, or null.
+KERNEL(THREADS) picture_forward(const float* picture, const float* weights, const float* bias,
+                                Normalisation normalisation, float* output, float* features, unsigned* positive,
+                                int height, int width)
+{
+    forward(picture, weights, bias, normalisation, output, features, positive, height, width);
+}
+ENTRY(picture_forward)
+
+KERNEL(THREADS) picture_forward_bf16(const float* picture, const float* weights, const float* bias,
+                                     Normalisation normalisation, Bfloat16* output, float* features,
+                                     unsigned* positive, int height, int width)
+{
+    forward(picture, weights, bias, normalisation, output, features, positive, height, width);
+}
+ENTRY(picture_forward_bf16)
+
+// `gradient [H W 64]`, `output [3][H W]`; the weights are those of `picture_forward`, turned here.
+KERNEL(THREADS) picture_backward(const float* gradient, const float* weights, Normalisation normalisation,
+                                 float* output, int height, int width)
+{
+    backward(gradient, weights, normalisation, output, height, width);
+}
 ENTRY(picture_backward)
+
+KERNEL(THREADS) picture_backward_bf16(const Bfloat16* gradient, const float* weights, Normalisation normalisation,
+                                      float* output, int height, int width)
+{
+    backward(gradient, weights, normalisation, output, height, width);
+}
+ENTRY(picture_backward_bf16)
 
 } // namespace conv1_1

@@ -1,5 +1,5 @@
 // Poolings over 2 x 2 windows, and their gradients: a thread to a value. An odd last row or column belongs to no window.
-// For its gradient the maximum keeps who won, a byte each; the mean nothing; L2 its input and its output.
+// For its gradient the maximum keeps who won, a byte each; the mean nothing; L2 its input, in float32, and its output.
 #include "device.h"
 
 namespace pooling {
@@ -30,8 +30,8 @@ DEVICE bool is_output(const Sizes& sizes, long long index)
 }
 
 // Each value of the input gets `share(output, member)` of its window's gradient, where its ReLU lets it through.
-template <class Share>
-DEVICE void pull_back(const float* gradient, const unsigned* positive, float* output, Sizes sizes, Share share)
+template <class Number, class Share>
+DEVICE void pull_back(const Number* gradient, const unsigned* positive, Number* output, Sizes sizes, Share share)
 {
     long long element = element_of_thread();
     auto [pixel, channel] = Element(element, sizes.channels);
@@ -47,9 +47,9 @@ DEVICE void pull_back(const float* gradient, const unsigned* positive, float* ou
     output[element] = value;
 }
 
-KERNEL(256) pool_max(const float* input, float* output, unsigned char* winners, int height, int width, int channels)
+template <class Number>
+DEVICE void by_maximum(const Number* input, Number* output, unsigned char* winners, Sizes sizes)
 {
-    Sizes sizes{height, width, channels};
     long long index = element_of_thread();
     if (!is_output(sizes, index))
         return;
@@ -66,20 +66,19 @@ KERNEL(256) pool_max(const float* input, float* output, unsigned char* winners, 
     output[index] = largest;
     winners[index] = static_cast<unsigned char>(winner);
 }
-ENTRY(pool_max)
 
-KERNEL(256) pool_max_back(const float* gradient, const unsigned char* winners, const unsigned* positive, float* output,
-                          int height, int width, int channels)
+template <class Number>
+DEVICE void maximum_back(const Number* gradient, const unsigned char* winners, const unsigned* positive, Number* output,
+                         Sizes sizes)
 {
-    pull_back(gradient, positive, output, {height, width, channels}, [&](long long, long long pooled, int member) {
+    pull_back(gradient, positive, output, sizes, [&](long long, long long pooled, int member) {
         return winners[pooled] == member ? 1.0f : 0.0f;
     });
 }
-ENTRY(pool_max_back)
 
-KERNEL(256) pool_average(const float* input, float* output, int height, int width, int channels)
+template <class Number>
+DEVICE void by_average(const Number* input, Number* output, Sizes sizes)
 {
-    Sizes sizes{height, width, channels};
     long long index = element_of_thread();
     if (!is_output(sizes, index))
         return;
@@ -89,18 +88,16 @@ KERNEL(256) pool_average(const float* input, float* output, int height, int widt
         sum += input[member_of(sizes, window, member)];
     output[index] = 0.25f * sum;
 }
-ENTRY(pool_average)
 
-KERNEL(256) pool_average_back(const float* gradient, const unsigned* positive, float* output, int height, int width,
-                              int channels)
+template <class Number>
+DEVICE void average_back(const Number* gradient, const unsigned* positive, Number* output, Sizes sizes)
 {
-    pull_back(gradient, positive, output, {height, width, channels}, [](long long, long long, int) { return 0.25f; });
+    pull_back(gradient, positive, output, sizes, [](long long, long long, int) { return 0.25f; });
 }
-ENTRY(pool_average_back)
 
-KERNEL(256) pool_l2(const float* input, float* output, float scale, int height, int width, int channels)
+template <class Number>
+DEVICE void by_l2(const Number* input, Number* output, float scale, Sizes sizes)
 {
-    Sizes sizes{height, width, channels};
     long long index = element_of_thread();
     if (!is_output(sizes, index))
         return;
@@ -112,16 +109,96 @@ KERNEL(256) pool_l2(const float* input, float* output, float scale, int height, 
     }
     output[index] = scale * sqrtf(0.25f * sum);
 }
-ENTRY(pool_l2)
 
 // With `p = scale sqrt(sum x^2 / 4)`, `dp/dx = scale^2 x / (4 p)`, and 0 where all is 0.
+template <class Number>
+DEVICE void l2_back(const Number* gradient, const float* input, const Number* pooled, const unsigned* positive,
+                    Number* output, float scale, Sizes sizes)
+{
+    pull_back(gradient, positive, output, sizes, [&](long long element, long long at, int) {
+        float root = pooled[at];
+        return root > 0.0f ? 0.25f * scale * scale * input[element] / root : 0.0f;
+    });
+}
+
+KERNEL(256) pool_max(const float* input, float* output, unsigned char* winners, int height, int width, int channels)
+{
+    by_maximum(input, output, winners, {height, width, channels});
+}
+ENTRY(pool_max)
+
+KERNEL(256) pool_max_bf16(const Bfloat16* input, Bfloat16* output, unsigned char* winners, int height, int width,
+                          int channels)
+{
+    by_maximum(input, output, winners, {height, width, channels});
+}
+ENTRY(pool_max_bf16)
+
+KERNEL(256) pool_max_back(const float* gradient, const unsigned char* winners, const unsigned* positive, float* output,
+                          int height, int width, int channels)
+{
+    maximum_back(gradient, winners, positive, output, {height, width, channels});
+}
+ENTRY(pool_max_back)
+
+KERNEL(256) pool_max_back_bf16(const Bfloat16* gradient, const unsigned char* winners, const unsigned* positive,
+                               Bfloat16* output, int height, int width, int channels)
+{
+    maximum_back(gradient, winners, positive, output, {height, width, channels});
+}
+ENTRY(pool_max_back_bf16)
+
+KERNEL(256) pool_average(const float* input, float* output, int height, int width, int channels)
+{
+    by_average(input, output, {height, width, channels});
+}
+ENTRY(pool_average)
+
+KERNEL(256) pool_average_bf16(const Bfloat16* input, Bfloat16* output, int height, int width, int channels)
+{
+    by_average(input, output, {height, width, channels});
+}
+ENTRY(pool_average_bf16)
+
+KERNEL(256) pool_average_back(const float* gradient, const unsigned* positive, float* output, int height, int width,
+                              int channels)
+{
+    average_back(gradient, positive, output, {height, width, channels});
+}
+ENTRY(pool_average_back)
+
+KERNEL(256) pool_average_back_bf16(const Bfloat16* gradient, const unsigned* positive, Bfloat16* output, int height,
+                                   int width, int channels)
+{
+    average_back(gradient, positive, output, {height, width, channels});
+}
+ENTRY(pool_average_back_bf16)
+
+KERNEL(256) pool_l2(const float* input, float* output, float scale, int height, int width, int channels)
+{
+    by_l2(input, output, scale, {height, width, channels});
+}
+ENTRY(pool_l2)
+
+KERNEL(256) pool_l2_bf16(const Bfloat16* input, Bfloat16* output, float scale, int height, int width, int channels)
+{
+    by_l2(input, output, scale, {height, width, channels});
+}
+ENTRY(pool_l2_bf16)
+
 KERNEL(256) pool_l2_back(const float* gradient, const float* input, const float* pooled, const unsigned* positive,
                          float* output, float scale, int height, int width, int channels)
 {
-    pull_back(gradient, positive, output, {height, width, channels}, [&](long long element, long long at, int) {
-        return pooled[at] > 0.0f ? 0.25f * scale * scale * input[element] / pooled[at] : 0.0f;
-    });
+    l2_back(gradient, input, pooled, positive, output, scale, {height, width, channels});
 }
 ENTRY(pool_l2_back)
+
+KERNEL(256) pool_l2_back_bf16(const Bfloat16* gradient, const float* input, const Bfloat16* pooled,
+                              const unsigned* positive, Bfloat16* output, float scale, int height, int width,
+                              int channels)
+{
+    l2_back(gradient, input, pooled, positive, output, scale, {height, width, channels});
+}
+ENTRY(pool_l2_back_bf16)
 
 } // namespace pooling

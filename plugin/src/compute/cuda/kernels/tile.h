@@ -3,9 +3,11 @@
 // Operands are copied to shared memory two steps ahead of their use, in a ring of three stages. A step is one barrier:
 // it tells that the stage has come, and that the one which is to be overwritten next has been read by everybody.
 //
-// Two arithmetics share everything else. `Plain` is fused multiply-adds in float32. `TensorCores` is TF32, 10 bits
-// and the sign of the mantissa's 23, with float32 sums; operands are rounded to the nearest by adding half of the last
-// place that counts, as the hardware itself would cut them off.
+// Two arithmetics share everything else, `Plain`, fused multiply-adds in float32, and `TensorCores`, with float32 sums of
+// operands in one of two formats. `Tf32` has 10 bits and the sign of the mantissa's 23; operands are rounded to the
+// nearest by adding half of the last place that counts, as the hardware itself would cut them off. `Bf16` has 7, and two
+// operands lie in a word, so that a step of as many words goes through twice the depth. All that is said of
+// depths here is in words: the copies do not know what they copy.
 #pragma once
 
 #include "device.h"
@@ -66,15 +68,39 @@ struct Plain
     }
 };
 
-// TF32: two by two warps have half of the rows and columns each. In a 16 x 8 left operand, lane 4 g + t has rows g and
-// g + 8 at depths t and t + 4; in an 8 x 8 right one, column g at those depths; of the sums, columns 2 t and 2 t + 1.
-template <int M>
+struct Tf32
+{
+    DEVICE static unsigned operand(float word) { return bits_of(word) + 0x1000u; }
+
+    template <int ROWS, int COLUMNS>
+    DEVICE static void multiply(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4],
+                                const unsigned (&b)[COLUMNS][2])
+    {
+        multiply_tf32(sums, a, b);
+    }
+};
+
+struct Bf16
+{
+    DEVICE static unsigned operand(float word) { return bits_of(word); }
+
+    template <int ROWS, int COLUMNS>
+    DEVICE static void multiply(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4],
+                                const unsigned (&b)[COLUMNS][2])
+    {
+        multiply_bf16(sums, a, b);
+    }
+};
+
+// Two by two warps have half of the rows and columns each. In a left operand of 16 rows and 8 words, lane 4 g + t has rows
+// g and g + 8 at depths t and t + 4; in a right one of 8 columns, column g at those depths; of the sums, columns 2 t and
+// 2 t + 1.
+template <class Format, int M>
 struct TensorCores
 {
     static constexpr int DOWN = M / 32, ACROSS = COLUMNS / 16;
     float sums[DOWN][ACROSS][4] = {};
 
-    DEVICE static unsigned rounded(float value) { return bits_of(value) + 0x1000u; }
     DEVICE static int top() { return warp() / 2 * (M / 2); }
     DEVICE static int left() { return warp() % 2 * (COLUMNS / 2); }
 
@@ -86,11 +112,11 @@ struct TensorCores
             unsigned lefts[DOWN][4], rights[ACROSS][2];
             UNROLL for (int i = 0; i < DOWN; i++)
                 UNROLL for (int e = 0; e < 4; e++)
-                    lefts[i][e] = rounded(a(top() + 16 * i + group + 8 * (e % 2), depth + member + 4 * (e / 2)));
+                    lefts[i][e] = Format::operand(a(top() + 16 * i + group + 8 * (e % 2), depth + member + 4 * (e / 2)));
             UNROLL for (int j = 0; j < ACROSS; j++)
                 UNROLL for (int e = 0; e < 2; e++)
-                    rights[j][e] = rounded(b[(depth + member + 4 * e) * STRIDE_WIDE + left() + 8 * j + group]);
-            multiply_tf32(sums, lefts, rights);
+                    rights[j][e] = Format::operand(b[(depth + member + 4 * e) * STRIDE_WIDE + left() + 8 * j + group]);
+            Format::multiply(sums, lefts, rights);
         }
     }
 

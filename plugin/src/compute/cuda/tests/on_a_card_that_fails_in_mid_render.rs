@@ -1,8 +1,10 @@
 //! A render by the whole filter, on a card that fails in its midst.
 
+use crate::compute;
 use crate::control::Outcome;
 use crate::filters::style_transfer::tests::{Listener, picture, settings};
 use crate::filters::{Rendered, style_transfer};
+use crate::settings::{Device, Precision};
 
 #[test]
 #[ignore = "needs an emulated card that fails"]
@@ -21,4 +23,9 @@ fn the_processor_goes_on() {
         warning.ends_with("; the processor goes on from the picture so far"),
         "{warning}"
     );
+    // The next job leaves it alone, unless it is named.
+    let opened = compute::open(Device::Auto, Precision::Standard, "", 1).unwrap();
+    assert_eq!(opened.device, Device::Cpu);
+    let (error, _) = warning.split_once("; ").unwrap();
+    assert_eq!(opened.notes, [format!("{error} in an earlier job; it is not used")]);
 }

@@ -54,7 +54,11 @@ fn render(
     let (settings, content, styles) = (settings(&METHOD), picture(192, 64, 37), [(picture(64, 80, 53), 1.0)]);
     let render = Render::new(content.size(), &styles, &settings, listener)?;
     let mut course = render.begin(content)?;
-    let flow = follow(&render, &mut course, backend, processor)?;
+    let told = |error: &Error| {
+        assert!(matches!(error, Error::Device(_) | Error::Memory(_)), "{error}");
+        processor()
+    };
+    let flow = follow(&render, &mut course, backend, told)?;
     render.end(course, flow)
 }
 
@@ -144,7 +148,7 @@ fn where_memory_is_short_tiles_are_smaller() {
     let (left, tiles) = cut.find(|(_, tiles)| *tiles > 1).unwrap();
     // The style is prepared for and looked at, then the canvas is prepared for.
     let card = failing_card(at(3), full, left);
-    let flow = follow(&render, &mut course, card, || panic!("the card has room for tiles")).unwrap();
+    let flow = follow(&render, &mut course, card, |_| panic!("the card has room for tiles")).unwrap();
     finished(render.end(course, flow).unwrap());
     assert_eq!(
         listener.warnings.borrow()[0],
