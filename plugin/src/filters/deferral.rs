@@ -11,7 +11,7 @@
 //! constant to go through the value that its predecessor had where it was made; [`Deferral::true_loss`] takes that back.
 
 /// The most evaluations in a row that are spared the highest layers.
-const MOST: usize = 7;
+const MOST: usize = 15;
 /// More are spared where the error is less than this share of what the loss fell by ...
 const LITTLE: f64 = 0.1;
 /// ... and fewer where it is more than this. Twice as many make it about twice as large a share.
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn more_are_spared_while_little_is_lost_by_it() {
-        assert_eq!(spared(|_| 0.0, 6), [0, 1, 3, 7, 7, 7]);
+        assert_eq!(spared(|_| 0.0, 6), [0, 1, 3, 7, 15, 15]);
         assert_eq!(spared(|_| -0.05, 3), [0, 1, 3]);
         // A layer that says as much as the others.
         assert_eq!(spared(|_| 0.9, 3), [0, 0, 0]);
