@@ -7,6 +7,7 @@
 //! both measured beforehand on the same card. Where both shares are below 30 %, a kernel waits: for caches, for shared
 //! memory, or for a grid that is too small to fill the card. `card.py` runs this.
 
+#[cfg(not(feature = "cuda"))]
 mod subject;
 
 use pentimento_plugin::{Error, Result};
