@@ -12,7 +12,7 @@ use pentimento_plugin::optimise::{Evaluation, Lbfgs, LbfgsOptions, Optimiser, Pi
 use pentimento_plugin::{Error, Result};
 
 const STEPS: usize = 30;
-const DEFAULTS: [(usize, usize); 3] = [(256, 50), (512, 42), (1024, 10)];
+const DEFAULTS: [(usize, usize); 3] = [(256, 100), (512, 85), (1024, 21)];
 
 /// `1/2 sum c_i (x_i - m_i)^2`, curvatures of four decades.
 struct Bowl {
