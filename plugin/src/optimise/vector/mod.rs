@@ -179,10 +179,8 @@ pub fn add_combination(a: Tensor, factors: &[f64], others: &[&Tensor]) -> Result
     if a.device().is_cpu() {
         return host::add_combination(a, factors, others);
     }
-    let terms = factors.iter().zip(others);
-    terms
-        .into_iter()
-        .try_fold(a, |a, (&factor, other)| device::add_scaled(&a, factor, other))
+    let mut terms = factors.iter().zip(others);
+    terms.try_fold(a, |a, (&factor, other)| device::add_scaled(&a, factor, other))
 }
 
 /// `factor w_i a_i` in the memory of `a`, and the inner product of that with `c`.
