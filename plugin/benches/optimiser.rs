@@ -13,7 +13,7 @@ use pentimento_plugin::optimise::{Evaluation, Home, Lbfgs, LbfgsOptions, Optimis
 use pentimento_plugin::{Error, Result, compute, settings};
 
 const STEPS: usize = 30;
-const DEFAULTS: [(usize, usize); 3] = [(256, 50), (512, 42), (1024, 10)];
+const DEFAULTS: [(usize, usize); 3] = [(256, 100), (512, 85), (1024, 21)];
 
 /// `1/2 sum c_i (x_i - m_i)^2`, curvatures of four decades.
 struct Bowl {

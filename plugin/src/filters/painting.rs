@@ -40,9 +40,9 @@ impl Painting<'_, '_> {
             return network.evaluate(picture, ask);
         }
         if deferral.spares_next() {
-            let ask = |statistics: &Statistics, change: Option<f64>| {
+            let ask = |statistics: &Statistics, change| {
                 let valued = objective.evaluate(statistics)?;
-                Ok((deferral.spared(valued.total, change.unwrap_or(0.0)), valued.gradient))
+                Ok((deferral.spared(valued.total, change), valued.gradient))
             };
             return network.evaluate_to_joint(picture, ask);
         }

@@ -131,14 +131,15 @@ impl<'a> Tiled<'a> {
         Ok((answer, self.backward_tiles(picture, &gradient, &weights, &whole)?))
     }
 
-    /// As [`Self::evaluate`], no higher than the joint, with what was held there when it was last passed.
+    /// As [`Self::evaluate`], no higher than the joint, with what was held there when it was last passed. So there is a
+    /// change above it.
     ///
     /// # Errors
     /// Where the plan has no joint or it was not passed yet.
     pub fn evaluate_to_joint<T>(
         &mut self,
         picture: &Vector,
-        ask: impl FnOnce(&Statistics, Option<f64>) -> Result<(T, StatisticsGradient)>,
+        ask: impl FnOnce(&Statistics, f64) -> Result<(T, StatisticsGradient)>,
     ) -> Result<(T, Vector)> {
         let (backend, tiling, margin) = self.prepared()?;
         // Plans in several tiles have no joint.
@@ -146,7 +147,9 @@ impl<'a> Tiled<'a> {
         // By way of main memory where it is on a card, none of which defers anything by itself.
         let seen = margin.cut_out(&picture.to_tensor()?, seen)?;
         let statistics = backend.forward_to_joint(0, &seen)?;
-        let (answer, gradient) = ask(&statistics, backend.deferred_change()?)?;
+        let change = backend.deferred_change()?;
+        let change = change.ok_or_else(|| Error::Internal("nothing is held at the joint".into()))?;
+        let (answer, gradient) = ask(&statistics, change)?;
         let whole = Shares::weights(&statistics);
         Ok((answer, self.backward_tiles(picture, &gradient, &[], &whole)?))
     }
