@@ -42,10 +42,14 @@ pub trait Transform<const OUT: usize, const IN: usize>: Sync {
     /// `A^T m`.
     fn output<I: Instructions>(m: [Lanes; IN]) -> [Lanes; OUT];
 
-    /// `B^T d B`: reads the inputs by row and column, writes what becomes of them by position.
+    /// `B^T d B`: reads the inputs by row and column, writes what becomes of them by position. In `half` the columns are
+    /// transformed meanwhile, over anything that is in it: to set it to 0 for each tile would take a while.
     #[inline(always)]
-    fn input_tile<I: Instructions>(read: impl Fn(usize, usize) -> Lanes, mut write: impl FnMut(usize, Lanes)) {
-        let mut tile = [[Lanes::ZERO; IN]; IN];
+    fn input_tile<I: Instructions>(
+        half: &mut [[Lanes; IN]; IN],
+        read: impl Fn(usize, usize) -> Lanes,
+        mut write: impl FnMut(usize, Lanes),
+    ) {
         for column in 0..IN {
             one_by_one();
             let mut d = [Lanes::ZERO; IN];
@@ -54,22 +58,25 @@ pub trait Transform<const OUT: usize, const IN: usize>: Sync {
             }
             let d = Self::input::<I>(d);
             for row in 0..IN {
-                tile[row][column] = d[row];
+                half[row][column] = d[row];
             }
         }
         for row in 0..IN {
             one_by_one();
-            let d = Self::input::<I>(tile[row]);
+            let d = Self::input::<I>(half[row]);
             for column in 0..IN {
                 write(row * IN + column, d[column]);
             }
         }
     }
 
-    /// `A^T m A`: reads `m` by position.
+    /// `A^T m A`: reads `m` by position. `half` is as above, and so is `tile`, which the outputs come into.
     #[inline(always)]
-    fn output_tile<I: Instructions>(read: impl Fn(usize) -> Lanes) -> [[Lanes; OUT]; OUT] {
-        let mut half = [[Lanes::ZERO; IN]; OUT];
+    fn output_tile<I: Instructions>(
+        half: &mut [[Lanes; IN]; OUT],
+        tile: &mut [[Lanes; OUT]; OUT],
+        read: impl Fn(usize) -> Lanes,
+    ) {
         for column in 0..IN {
             one_by_one();
             let mut values = [Lanes::ZERO; IN];
@@ -81,12 +88,10 @@ pub trait Transform<const OUT: usize, const IN: usize>: Sync {
                 half[row][column] = values[row];
             }
         }
-        let mut tile = [[Lanes::ZERO; OUT]; OUT];
         for row in 0..OUT {
             one_by_one();
             tile[row] = Self::output::<I>(half[row]);
         }
-        tile
     }
 
     /// `G g G^T`.

@@ -307,6 +307,7 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
         let blocks = self.weights.inputs / WIDTH;
         let (_, rows) = panels(tiles.len(), I::ROWS);
         let Grid { height, width } = self.grid;
+        let mut half = [[Lanes::ZERO; IN]; IN];
         for block in 0..blocks {
             for (row, tile) in tiles.clone().enumerate() {
                 let (y, x) = self.place(tile);
@@ -315,7 +316,7 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
                 // A tile's inputs begin one row above and one column left of its outputs, and are 0 outside the map.
                 if y > 0 && x > 0 && y + IN <= height + 1 && x + IN <= width + 1 {
                     let read = |row, column| self.source.pixel::<I>(block, y + row - 1, x + column - 1);
-                    F::input_tile::<I>(read, write);
+                    F::input_tile::<I>(&mut half, read, write);
                 } else {
                     let read = |row, column| {
                         let (y, x) = (y + row, x + column);
@@ -325,7 +326,7 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
                             Lanes::ZERO
                         }
                     };
-                    F::input_tile::<I>(read, write);
+                    F::input_tile::<I>(&mut half, read, write);
                 }
             }
         }
@@ -377,13 +378,15 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
         let (row_panels, rows) = panels(tiles.len(), I::ROWS);
         let rows = row_panels * rows;
         let stride = rows * columns.len() + 1;
+        let (mut half, mut outputs) = ([[Lanes::ZERO; IN]; OUT], [[Lanes::ZERO; OUT]; OUT]);
         for block in 0..2 * columns.len() {
             for (row, tile) in tiles.clone().enumerate() {
                 let read = |position: usize| products[position * stride + block / 2 * rows + row][block % 2];
                 let (y, x) = self.place(tile);
                 let block = 2 * columns.start + block;
+                F::output_tile::<I>(&mut half, &mut outputs, read);
                 // SAFETY: tiles do not overlap, and this tile's block of channels is in this piece alone.
-                unsafe { self.sink.put::<I, OUT>(block, y, x, &F::output_tile::<I>(read)) }
+                unsafe { self.sink.put::<I, OUT>(block, y, x, &outputs) }
             }
         }
     }
