@@ -4,8 +4,8 @@
 //! inverse Hessian with a vector, without ever forming a matrix. Going through the pairs one after the other, it would
 //! read the vector anew for each, and memory is what takes the time. But all that a turn of its loops wants to know of
 //! the turns before are the products `s_i . y_j` of the pairs with each other, which do not change while the pairs are
-//! held (Byrd, Nocedal and Schnabel 1994, section 2). With those at hand, each loop is a pass over all pairs for their products with the
-//! vector, a few sums over numbers, and a pass that adds the pairs up:
+//! held (Byrd, Nocedal and Schnabel 1994, section 2). With those at hand, each loop is a pass over all pairs for their
+//! products with the vector, a few sums over numbers, and a pass that adds the pairs up:
 //!
 //! ```text
 //!   a_i     = (s_i . q - sum_{j > i} (s_i . y_j) a_j) / (s_i . y_i)     newest first;   q - sum a_i y_i
@@ -13,6 +13,8 @@
 //!   b_i     = (y_i . r + sum_{j < i} (s_j . y_i) (a_j - b_j)) / (s_i . y_i)     oldest first
 //!   result  = r + sum (a_i - b_i) s_i
 //! ```
+//!
+//! The products of a new pair's `y` are taken in the first of those passes, while the steps are read for `q`.
 //!
 //! Under bounds, the gradient's part on the held pixels goes before and that of the result after. The pairs are taken
 //! as they were seen: to see them through the mask of the free pixels, too, as if the held ones were constants of the
@@ -67,15 +69,15 @@ pub struct Point {
 struct Pair {
     s: Vector,
     y: Vector,
-    /// The products of `y` with the steps of the older pairs, oldest first, and with its own.
+    /// The products of `y` with the steps of the older pairs, oldest first, and with its own. The newest pair of a history
+    /// may have none yet.
     products: VecDeque<f64>,
 }
 
 impl Pair {
-    /// What the metric is multiplied by where this is the newest pair.
-    fn scale(&self, metric: &dyn Metric) -> Result<f64> {
-        let curvature = self.products.back().copied().unwrap_or(0.0);
-        Ok(STRETCH * curvature / vector::dot(&self.y, &metric.apply(vector::widened(&self.y)?)?)?)
+    /// The product of `y` with its image by the metric.
+    fn length(&self, metric: &dyn Metric) -> Result<f64> {
+        vector::dot(&self.y, &metric.apply(vector::widened(&self.y)?)?)
     }
 }
 
@@ -122,7 +124,7 @@ impl History {
         let oldest = self.pairs.len().saturating_sub(pairs);
         self.pairs.drain(..oldest);
         for pair in &mut self.pairs {
-            pair.products.drain(..oldest);
+            pair.products.drain(..oldest.min(pair.products.len()));
         }
     }
 
@@ -151,32 +153,58 @@ impl History {
         Ok(keeps)
     }
 
+    /// All pairs but this one have their products then.
     fn add(&mut self, s: Vector, y: Vector) -> Result<()> {
-        let steps: Vec<&Vector> = self.steps().chain([&s]).collect();
-        let products = vector::dots(&steps, &y)?.into();
+        if let Some(pair) = self.pairs.back().filter(|pair| pair.products.is_empty()) {
+            let [products] = vector::dots(&self.steps(), [&pair.y])?;
+            self.settle(products);
+        }
+        let products = VecDeque::with_capacity(self.capacity);
         self.pairs.push_back(Pair { s, y, products });
         Ok(())
     }
 
-    fn steps(&self) -> impl Iterator<Item = &Vector> {
-        self.pairs.iter().map(|pair| &pair.s)
+    /// The products of all steps with `q`. All pairs have theirs then.
+    fn along_steps(&mut self, q: &Vector) -> Result<Vec<f64>> {
+        let steps = self.steps();
+        match self.pairs.back().filter(|pair| pair.products.is_empty()) {
+            Some(pair) => {
+                let [products, along] = vector::dots(&steps, [&pair.y, q])?;
+                self.settle(products);
+                Ok(along)
+            }
+            None => {
+                let [along] = vector::dots(&steps, [q])?;
+                Ok(along)
+            }
+        }
     }
 
-    fn changes(&self) -> impl Iterator<Item = &Vector> {
-        self.pairs.iter().map(|pair| &pair.y)
+    fn settle(&mut self, products: Vec<f64>) {
+        if let Some(newest) = self.pairs.back_mut() {
+            newest.products = products.into();
+        }
+    }
+
+    fn steps(&self) -> Vec<&Vector> {
+        self.pairs.iter().map(|pair| &pair.s).collect()
+    }
+
+    fn changes(&self) -> Vec<&Vector> {
+        self.pairs.iter().map(|pair| &pair.y).collect()
     }
 
     /// `H` times the part of a gradient on the pixels where `free` is 1, and the inner product of both; the result is 0
     /// on the others. `None` while there are no pairs, so that the scale of the metric is unknown.
-    pub fn apply(&self, gradient: &Vector, free: &Vector, metric: &dyn Metric) -> Result<Option<(Vector, f64)>> {
+    pub fn apply(&mut self, gradient: &Vector, free: &Vector, metric: &dyn Metric) -> Result<Option<(Vector, f64)>> {
         let Some(newest) = self.pairs.back() else {
             return Ok(None);
         };
         // Before there are other vectors.
-        let scale = newest.scale(metric)?;
-        let (steps, changes): (Vec<&Vector>, Vec<&Vector>) = (self.steps().collect(), self.changes().collect());
+        let length = newest.length(metric)?;
         let q = vector::product(free, gradient)?;
-        let mut shares = vector::dots(&steps, &q)?;
+        let mut shares = self.along_steps(&q)?;
+        let (steps, changes) = (self.steps(), self.changes());
         for (k, Pair { products, .. }) in self.pairs.iter().enumerate().rev() {
             shares[k] /= products[k];
             for older in 0..k {
@@ -186,8 +214,9 @@ impl History {
         let back: Vec<f64> = shares.iter().map(|share| -share).collect();
         let q = vector::add_combination(q, &back, &changes)?;
         let image = vector::admit("metric's image", &metric.apply(q)?, gradient)?;
-        let r = vector::scale(scale, image)?;
-        let along = vector::dots(&changes, &r)?;
+        let curvature = self.pairs.back().and_then(|newest| newest.products.back());
+        let r = vector::scale(STRETCH * curvature.copied().unwrap_or(0.0) / length, image)?;
+        let [along] = vector::dots(&changes, [&r])?;
         for (k, Pair { products, .. }) in self.pairs.iter().enumerate() {
             let before: f64 = (0..k).map(|older| products[older] * shares[older]).sum();
             shares[k] -= (along[k] + before) / products[k];
@@ -217,4 +246,104 @@ impl History {
 /// Whether the curvature `s . y` of a pair does, from the squares of both lengths; written so that a NaN does not.
 fn says_something(s: f64, y: f64, curvature: f64) -> bool {
     curvature > CURVATURE * s.sqrt() * y.sqrt() && curvature.is_finite()
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use half::bf16;
+
+    use super::super::problems::random;
+    use super::*;
+
+    const LENGTH: usize = 50;
+
+    fn vector(values: &[f32]) -> Vector {
+        Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap().into()
+    }
+
+    fn dot(a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    /// Step and change of the gradient of a bowl, as halves hold them.
+    fn pair(seed: u64) -> [Vec<f32>; 2] {
+        let s = random(seed, LENGTH, -0.1, 0.1);
+        let y = s
+            .iter()
+            .zip(random(99, LENGTH, 0.5, 5.0))
+            .map(|(s, curvature)| s * curvature);
+        [s.clone(), y.collect()].map(|values| values.into_iter().map(|value| bf16::from_f32(value).to_f32()).collect())
+    }
+
+    /// Nocedal's recursion, turn by turn, in f64.
+    fn textbook(pairs: &[[Vec<f32>; 2]], gradient: &[f32], free: &[f32]) -> Vec<f64> {
+        let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<f64>>();
+        let pairs: Vec<[Vec<f64>; 2]> = pairs.iter().map(|[s, y]| [wide(s), wide(y)]).collect();
+        let free = wide(free);
+        let mut q: Vec<f64> = wide(gradient).iter().zip(&free).map(|(g, free)| g * free).collect();
+        let mut shares = vec![0.0; pairs.len()];
+        for (share, [s, y]) in shares.iter_mut().zip(&pairs).rev() {
+            *share = dot(s, &q) / dot(s, y);
+            q.iter_mut().zip(y).for_each(|(q, y)| *q -= *share * y);
+        }
+        let [s, y] = pairs.last().unwrap();
+        let mut r: Vec<f64> = q.iter().map(|q| STRETCH * dot(s, y) / dot(y, y) * q).collect();
+        for (share, [s, y]) in shares.iter().zip(&pairs) {
+            let back = dot(y, &r) / dot(s, y);
+            r.iter_mut().zip(s).for_each(|(r, s)| *r += (share - back) * s);
+        }
+        r.iter().zip(&free).map(|(r, free)| r * free).collect()
+    }
+
+    #[test]
+    fn directions_are_the_textbook_s_however_pairs_came() {
+        const CAPACITY: usize = 4;
+        let (gradient, mut free) = (random(98, LENGTH, -1.0, 1.0), vec![1.0; LENGTH]);
+        free[3] = 0.0;
+        let (mut history, mut pairs) = (History::new(CAPACITY), Vec::new());
+        // Pushed or learnt, and looked at after it or not: in all orders, and more than are held.
+        for seed in 0..16 {
+            let [s, y] = pair(seed);
+            if seed & 1 == 0 {
+                let halves = [&s, &y].map(|values| vector::halved(&vector(values)).unwrap());
+                let [s, y] = halves;
+                assert!(history.push(s, y).unwrap());
+            } else {
+                let point = |x: &[f32], gradient: &[f32]| Point {
+                    x: vector(x),
+                    gradient: vector(gradient),
+                };
+                let (from, to) = (point(&[0.0; LENGTH], &[0.0; LENGTH]), point(&s, &y));
+                let change = vector::change([&from.x, &to.x], [&from.gradient, &to.gradient]).unwrap();
+                assert!(history.learn(from, &to, &change).unwrap());
+            }
+            pairs.push([s, y]);
+            let held = &pairs[pairs.len().saturating_sub(CAPACITY)..];
+            assert_eq!(history.len(), held.len());
+            if seed % 3 != 0 {
+                let (found, along) = history
+                    .apply(&vector(&gradient), &vector(&free), &Identity)
+                    .unwrap()
+                    .unwrap();
+                let (found, exact) = (
+                    found.to_tensor().unwrap().to_vec1::<f32>().unwrap(),
+                    textbook(held, &gradient, &free),
+                );
+                let size = dot(&exact, &exact).sqrt();
+                for (found, exact) in found.iter().zip(&exact) {
+                    assert!(
+                        (f64::from(*found) - exact).abs() < 1e-5 * size,
+                        "{seed}: {found} for {exact}"
+                    );
+                }
+                let gradient: Vec<f64> = gradient.iter().copied().map(f64::from).collect();
+                assert!((along - dot(&exact, &gradient)).abs() < 1e-5 * size);
+            }
+            if seed == 9 {
+                history.shorten(2);
+                pairs.drain(..pairs.len() - 2);
+            }
+        }
+    }
 }
