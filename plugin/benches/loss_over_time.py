@@ -67,14 +67,20 @@ COLOURS = ["#3f8efc", "#e8590c", "#2f9e44", "#ae3ec9", "#c99a06"]
 PANELS_IN_A_ROW = 3
 
 
-def ours(program, settings):
+def our_command(program, settings):
+    """Its command line for a job: content, style, where to save, and steps; then options."""
     settings = [f"--set={name}={value}" for name, value in (OBJECTIVE | settings).items()]
 
-    def command(content, style, out, steps):
+    def command(content, style, out, steps, *options):
         quality = f"--set=quality={steps / STEPS_AT_QUALITY_1}"
-        return [program, "render", content, style, "--quiet", "--output", out, *settings, quality]
+        return [program, "render", content, style, "--output", out, *settings, quality, *options]
 
-    return lambda *job: seconds(command(*job))
+    return command
+
+
+def ours(program, settings):
+    command = our_command(program, settings)
+    return lambda *job: seconds(command(*job, "--quiet"))
 
 
 def theirs(program):

@@ -7,22 +7,25 @@
 OTHER and JUDGE are command lines, the pictures have their size, and both programs minimise the objective of plain Gatys
 style transfer: all as in loss_over_time.py, whose file POINTS this shares. Where POINTS does not have it yet, the other
 paints each pair once with all of its steps, for the loss of the picture that it saves. Of ours, the
-fewest steps after which its own saved picture is no worse are found by trial, to a few percent. Then both run in turn, so many rounds, start-up included: ours to there,
-and the other for a few steps and for twice as many, which tell what all of them would take. Each figure is a median. What
-was measured is added to POINTS, a line for each pair, and not measured again; `table` below is Markdown, made of all
-pairs in POINTS.
+fewest steps after which its own saved picture is no worse are found by trial, to a few percent. Then both run in turn,
+so many rounds, start-up included: ours to there, and the other for a few steps and for twice as many, which tell what all
+of them would take. Each figure is a median. What was measured is added to POINTS, a line for each pair, and not measured
+again; `table` below is Markdown, made of all pairs in POINTS.
 
     race.py table POINTS [--name PyTorch]
 """
 import argparse
 import json
+import math
 import pathlib
+import re
 import shlex
 import statistics
+import subprocess
 import sys
 
 from compare import machine
-from loss_over_time import PENTIMENTO, judged, ours, pair_name, read, theirs
+from loss_over_time import PENTIMENTO, judged, ours, our_command, pair_name, read, theirs
 
 # To how little the fewest steps are found.
 GROWTH = 1.04
@@ -48,22 +51,42 @@ def add(points, point):
         print(line, file=file)
 
 
-def fewest(pair, loss, render, judge, out, most):
-    """About the fewest steps after which our saved picture has no greater a loss, and that loss."""
+def foretold(pair, loss, command, out, most):
+    """About the fewest steps to a loss, by what a render says of itself on its way there."""
+    render = subprocess.Popen(command(*pair, out, most), stderr=subprocess.PIPE, text=True)
+    steps, before = 0, math.inf
+    for line in render.stderr:
+        said = re.search(r"step (\d+)/\d+, loss ([\d.e]+)", line)
+        if not said:
+            continue
+        now, reached = int(said[1]), float(said[2])
+        if reached <= loss:
+            render.kill()
+            render.wait()
+            share = (before - loss) / (before - reached) if steps else 1
+            return round(steps + share * (now - steps))
+        steps, before = now, reached
+    return most
+
+
+def fewest(pair, loss, render, command, judge, out, most):
+    """The fewest steps, to a few percent, after which our saved picture has no greater a loss, and that loss."""
     def total(steps):
         render(*pair, out, steps)
         return judged(judge, *pair, out)
 
-    steps, before = 25, 0
-    while total(steps) > loss:
+    steps = foretold(pair, loss, command, out, most)
+    reached = total(steps)
+    if reached <= loss:
+        while steps > 1 and (less := total(fewer := math.floor(steps / GROWTH))) <= loss:
+            steps, reached = fewer, less
+        return steps, reached
+    while reached > loss:
         if steps >= most:
-            sys.exit(f"{pair_name(*pair)}: {steps} steps do not do")
-        steps, before = min(2 * steps, most), steps
-    # It falls at every step, so the fewest lie in between.
-    while steps > max(before + 1, before * GROWTH):
-        middle = (steps + before) // 2
-        steps, before = (middle, before) if total(middle) <= loss else (steps, middle)
-    return steps, total(steps)
+            sys.exit(f"{pair_name(*pair)}: {most} steps do not do")
+        steps = min(most, math.ceil(steps * GROWTH))
+        reached = total(steps)
+    return steps, reached
 
 
 def race(options):
@@ -78,7 +101,7 @@ def race(options):
             continue
         loss = goal(points, pair, other, judge, options)
         out = str(pictures / "ours.png")
-        steps, total = fewest(pair, loss, own, judge, out, options.steps)
+        steps, total = fewest(pair, loss, own, our_command(options.pentimento, {}), judge, out, options.steps)
         mine, told = [], []
         for _ in range(options.rounds):
             mine.append(own(*pair, out, steps))
