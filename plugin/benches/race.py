@@ -6,11 +6,11 @@
 
 OTHER and JUDGE are command lines, the pictures have their size, and both programs minimise the objective of plain Gatys
 style transfer: all as in loss_over_time.py, whose file POINTS this shares. Where POINTS does not have it yet, the other
-paints each pair once with all of its steps, for the loss of the picture that it saves. Of ours, the
-fewest steps after which its own saved picture is no worse are found by trial, to a few percent. Then both run in turn,
-so many rounds, start-up included: ours to there, and the other for a few steps and for twice as many, which tell what all
-of them would take. Each figure is a median. What was measured is added to POINTS, a line for each pair, and not measured
-again; `table` below is Markdown, made of all pairs in POINTS.
+paints each pair once with all of its steps, for the loss of the picture that it saves. Of ours, the fewest steps after
+which its own saved picture is no worse are found by trial, to a few percent. Then both run in turn, so many rounds,
+start-up included: ours to there, and the other for a few steps and for twice as many, which tell what all of them would
+take. Each figure is a median. What was measured is added to POINTS, a line for each pair, and not measured again; `table`
+below is Markdown, made of all pairs in POINTS.
 
     race.py table POINTS [--name PyTorch]
 """

@@ -14,8 +14,6 @@
 //!   result  = r + sum (a_i - b_i) s_i
 //! ```
 //!
-//! The products of a new pair's `y` are taken in the first of those passes, while the steps are read for `q`.
-//!
 //! Under bounds, the gradient's part on the held pixels goes before and that of the result after. The pairs are taken
 //! as they were seen: to see them through the mask of the free pixels, too, as if the held ones were constants of the
 //! problem (compare Kim, Sra and Dhillon 2010), spares one evaluation of a hundred, and its products would have to be
@@ -69,15 +67,15 @@ pub struct Point {
 struct Pair {
     s: Vector,
     y: Vector,
-    /// The products of `y` with the steps of the older pairs, oldest first, and with its own. The newest pair of a history
-    /// may have none yet.
+    /// The products of `y` with the steps of the older pairs, oldest first, and with its own.
     products: VecDeque<f64>,
 }
 
 impl Pair {
-    /// The product of `y` with its image by the metric.
-    fn length(&self, metric: &dyn Metric) -> Result<f64> {
-        vector::dot(&self.y, &metric.apply(vector::widened(&self.y)?)?)
+    /// What the metric is multiplied by where this is the newest pair.
+    fn scale(&self, metric: &dyn Metric) -> Result<f64> {
+        let curvature = self.products.back().copied().unwrap_or(0.0);
+        Ok(STRETCH * curvature / vector::dot(&self.y, &metric.apply(vector::widened(&self.y)?)?)?)
     }
 }
 
@@ -124,7 +122,7 @@ impl History {
         let oldest = self.pairs.len().saturating_sub(pairs);
         self.pairs.drain(..oldest);
         for pair in &mut self.pairs {
-            pair.products.drain(..oldest.min(pair.products.len()));
+            pair.products.drain(..oldest);
         }
     }
 
@@ -153,58 +151,32 @@ impl History {
         Ok(keeps)
     }
 
-    /// All pairs but this one have their products then.
     fn add(&mut self, s: Vector, y: Vector) -> Result<()> {
-        if let Some(pair) = self.pairs.back().filter(|pair| pair.products.is_empty()) {
-            let [products] = vector::dots(&self.steps(), [&pair.y])?;
-            self.settle(products);
-        }
-        let products = VecDeque::with_capacity(self.capacity);
+        let steps: Vec<&Vector> = self.steps().chain([&s]).collect();
+        let products = vector::dots(&steps, &y)?.into();
         self.pairs.push_back(Pair { s, y, products });
         Ok(())
     }
 
-    /// The products of all steps with `q`. All pairs have theirs then.
-    fn along_steps(&mut self, q: &Vector) -> Result<Vec<f64>> {
-        let steps = self.steps();
-        match self.pairs.back().filter(|pair| pair.products.is_empty()) {
-            Some(pair) => {
-                let [products, along] = vector::dots(&steps, [&pair.y, q])?;
-                self.settle(products);
-                Ok(along)
-            }
-            None => {
-                let [along] = vector::dots(&steps, [q])?;
-                Ok(along)
-            }
-        }
+    fn steps(&self) -> impl Iterator<Item = &Vector> {
+        self.pairs.iter().map(|pair| &pair.s)
     }
 
-    fn settle(&mut self, products: Vec<f64>) {
-        if let Some(newest) = self.pairs.back_mut() {
-            newest.products = products.into();
-        }
-    }
-
-    fn steps(&self) -> Vec<&Vector> {
-        self.pairs.iter().map(|pair| &pair.s).collect()
-    }
-
-    fn changes(&self) -> Vec<&Vector> {
-        self.pairs.iter().map(|pair| &pair.y).collect()
+    fn changes(&self) -> impl Iterator<Item = &Vector> {
+        self.pairs.iter().map(|pair| &pair.y)
     }
 
     /// `H` times the part of a gradient on the pixels where `free` is 1, and the inner product of both; the result is 0
     /// on the others. `None` while there are no pairs, so that the scale of the metric is unknown.
-    pub fn apply(&mut self, gradient: &Vector, free: &Vector, metric: &dyn Metric) -> Result<Option<(Vector, f64)>> {
+    pub fn apply(&self, gradient: &Vector, free: &Vector, metric: &dyn Metric) -> Result<Option<(Vector, f64)>> {
         let Some(newest) = self.pairs.back() else {
             return Ok(None);
         };
         // Before there are other vectors.
-        let length = newest.length(metric)?;
+        let scale = newest.scale(metric)?;
+        let (steps, changes): (Vec<&Vector>, Vec<&Vector>) = (self.steps().collect(), self.changes().collect());
         let q = vector::product(free, gradient)?;
-        let mut shares = self.along_steps(&q)?;
-        let (steps, changes) = (self.steps(), self.changes());
+        let mut shares = vector::dots(&steps, &q)?;
         for (k, Pair { products, .. }) in self.pairs.iter().enumerate().rev() {
             shares[k] /= products[k];
             for older in 0..k {
@@ -214,9 +186,8 @@ impl History {
         let back: Vec<f64> = shares.iter().map(|share| -share).collect();
         let q = vector::add_combination(q, &back, &changes)?;
         let image = vector::admit("metric's image", &metric.apply(q)?, gradient)?;
-        let curvature = self.pairs.back().and_then(|newest| newest.products.back());
-        let r = vector::scale(STRETCH * curvature.copied().unwrap_or(0.0) / length, image)?;
-        let [along] = vector::dots(&changes, [&r])?;
+        let r = vector::scale(scale, image)?;
+        let along = vector::dots(&changes, &r)?;
         for (k, Pair { products, .. }) in self.pairs.iter().enumerate() {
             let before: f64 = (0..k).map(|older| products[older] * shares[older]).sum();
             shares[k] -= (along[k] + before) / products[k];

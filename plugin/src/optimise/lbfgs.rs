@@ -227,7 +227,7 @@ impl Lbfgs {
     }
 
     /// A direction of ascent from the iterate, which is to be gone against, and whether it is the gradient's.
-    fn direction(&mut self, gradient: &Vector) -> Result<(Vector, bool)> {
+    fn direction(&self, gradient: &Vector) -> Result<(Vector, bool)> {
         let free = vector::free_pixels(&self.x, gradient)?;
         if let Some((ascent, along)) = self.history.apply(gradient, &free, &*self.metric)?
             // Also false for a NaN.

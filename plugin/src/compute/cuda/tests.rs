@@ -115,8 +115,8 @@ fn a_card_that_fails_in_mid_render_loses_nothing() {
     for (launch, from) in [
         ("40", "the start, level 0"),
         ("250", "the start, level 0"),
-        ("570", "the picture so far, level 0"),
-        ("780", "the picture so far, level 1"),
+        ("600", "the picture so far, level 0"),
+        ("900", "the picture so far, level 1"),
     ] {
         let failing = Some(("EMULATED_CARD_FAILS_AT", launch));
         let said = run_apart("in_mid_render::the_processor_goes_on", Some(driver.path()), failing);

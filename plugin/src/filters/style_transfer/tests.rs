@@ -128,9 +128,9 @@ fn stopped_before_the_first_step_it_is_the_canvas() {
     }
 }
 
-/// The loss of a content at the end of 40 steps with these settings, how many of them went no higher than the joint, and
-/// how many all the way.
-fn painted(content: usize, set: &[(&str, &str)], defers: bool) -> (f64, usize, usize) {
+/// The loss at the end of 40 steps with these settings, how many of them went no higher than the joint, and how many all
+/// the way.
+fn painted(set: &[(&str, &str)], defers: bool) -> (f64, usize, usize) {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let common = [
         ("threads", "2"),
@@ -151,7 +151,7 @@ fn painted(content: usize, set: &[(&str, &str)], defers: bool) -> (f64, usize, u
     });
     backend.defers = defers;
     let listener = Listener::default();
-    let (content, styles) = (picture(80, 64, content), [(picture(64, 80, 53), 1.0)]);
+    let (content, styles) = (picture(80, 64, 37), [(picture(64, 80, 53), 1.0)]);
     let render = Render::new(content.size(), &styles, &settings, &listener).unwrap();
     let mut course = render.begin(content).unwrap();
     let planned = render.plan(&course, &backend as &dyn Backend).unwrap();
@@ -170,32 +170,24 @@ fn painted(content: usize, set: &[(&str, &str)], defers: bool) -> (f64, usize, u
 #[test]
 fn a_highest_layer_that_says_little_is_passed_seldom_and_nothing_is_lost() {
     let article = [("loss", "gram"), ("scaling", "chw"), ("beta", "30"), ("edges", "zero")];
-    let contents = 37..43;
-    let ratios = contents.map(|content| {
-        let (loss, spared, whole) = painted(content, &article, true);
-        let (undeferred, none, all) = painted(content, &article, false);
-        assert_eq!((spared + whole, none, all), (40, 0, 40));
-        assert!(whole < 15, "{whole} went all the way");
-        loss / undeferred
-    });
-    let ratios: Vec<f64> = ratios.collect();
-    // After 40 steps of so small a picture, what sums were rounded to has moved either loss by up to 4 %.
-    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    let (loss, spared, whole) = painted(&article, true);
+    let (undeferred, none, all) = painted(&article, false);
+    assert_eq!((spared + whole, none, all), (40, 0, 40));
+    assert!(whole < 15, "{whole} went all the way");
     assert!(
-        mean < 1.02,
-        "{ratios:?} of the loss with every step through the whole network"
+        (loss / undeferred - 1.0).abs() < 0.02,
+        "{loss}, and {undeferred} with every step through the whole network"
     );
 }
 
 #[test]
 fn a_highest_layer_that_says_much_is_passed_at_every_step() {
-    let (loss, spared, whole) = painted(37, &[], true);
+    let (loss, spared, whole) = painted(&[], true);
     assert_eq!((spared, whole), (0, 40));
     // But for rounding, the loss that the optimiser sees is moved by what the linear function was off.
-    let (undeferred, ..) = painted(37, &[], false);
+    let (undeferred, ..) = painted(&[], false);
     assert!((loss / undeferred - 1.0).abs() < 0.01, "{loss} for {undeferred}");
     let (_, spared, _) = painted(
-        37,
         &[("optimiser", "plain-adam"), ("loss", "gram"), ("scaling", "chw")],
         true,
     );

@@ -114,34 +114,30 @@ where
     }
 }
 
-/// The inner products of a block of some vectors with those of others, each of which is read once.
-pub(super) struct Dots<'a, const N: usize> {
+/// The inner products of a block of a vector with those of others.
+pub(super) struct Dots<'a> {
     pub(super) start: usize,
     pub(super) length: usize,
-    pub(super) vectors: [Elements<'a>; N],
+    pub(super) vector: Elements<'a>,
     pub(super) others: &'a [Elements<'a>],
-    pub(super) dots: &'a mut [[f64; N]],
+    pub(super) dots: &'a mut [f64],
 }
 
-impl<const N: usize> Kernel for Dots<'_, N> {
+impl Kernel for Dots<'_> {
     #[inline(always)]
     fn run<I: Instructions>(self) {
         let block = self.start..self.start + self.length;
-        for (index, (&other, dots)) in self.others.iter().zip(self.dots).enumerate() {
-            let mut lanes = [[0.0; LANES]; N];
+        for (index, (&other, dot)) in self.others.iter().zip(self.dots).enumerate() {
+            *dot = 0.0;
             for run in runs(&block) {
                 fetch_next::<I>(self.others, index, &run);
-                for (vector, lanes) in self.vectors.iter().zip(&mut lanes) {
-                    let run = run.clone();
-                    match (vector, other) {
-                        (Elements::Single(a), Elements::Single(b)) => add_products(lanes, &a[run.clone()], &b[run]),
-                        (Elements::Single(a), Elements::Half(b)) => add_products(lanes, &a[run.clone()], &b[run]),
-                        (Elements::Half(a), Elements::Single(b)) => add_products(lanes, &a[run.clone()], &b[run]),
-                        (Elements::Half(a), Elements::Half(b)) => add_products(lanes, &a[run.clone()], &b[run]),
-                    };
-                }
+                *dot += match (self.vector, other) {
+                    (Elements::Single(a), Elements::Single(b)) => sum_of_products(&a[run.clone()], &b[run]),
+                    (Elements::Single(a), Elements::Half(b)) => sum_of_products(&a[run.clone()], &b[run]),
+                    (Elements::Half(a), Elements::Single(b)) => sum_of_products(&a[run.clone()], &b[run]),
+                    (Elements::Half(a), Elements::Half(b)) => sum_of_products(&a[run.clone()], &b[run]),
+                };
             }
-            *dots = lanes.map(|lanes| lanes.iter().sum());
         }
     }
 }
@@ -206,26 +202,20 @@ impl Element for bf16 {
     }
 }
 
-/// Adds the inner product of slices of the same length to running sums. The slices are a run at most: so few terms that
-/// f32 sums them to six digits. Several are summed at once, since a processor takes longer over a sum than until it could
-/// begin the next.
+/// The inner product of slices of the same length, a run at most: so few terms that f32 sums them to six digits.
 #[inline(always)]
-fn add_products<A: Element, B: Element>(lanes: &mut [f64; LANES], a: &[A], b: &[B]) {
-    const AT_ONCE: usize = 4 * LANES;
-    let mut sums = [0f32; AT_ONCE];
-    let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<AT_ONCE>(), b.as_chunks::<AT_ONCE>());
+fn sum_of_products<A: Element, B: Element>(a: &[A], b: &[B]) -> f64 {
+    let mut sums = [0f32; LANES];
+    let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     for (a, b) in whole_a.iter().zip(whole_b) {
-        for at in 0..AT_ONCE {
-            sums[at] += a[at].single() * b[at].single();
+        for lane in 0..LANES {
+            sums[lane] += a[lane].single() * b[lane].single();
         }
     }
     for ((sum, a), b) in sums.iter_mut().zip(rest_a).zip(rest_b) {
         *sum += a.single() * b.single();
     }
-    let [first, second, third, fourth] = [0, 1, 2, 3].map(|part| &sums[part * LANES..][..LANES]);
-    for lane in 0..LANES {
-        lanes[lane] += f64::from((first[lane] + second[lane]) + (third[lane] + fourth[lane]));
-    }
+    sums.iter().map(|&sum| f64::from(sum)).sum()
 }
 
 /// Adds a multiple of a slice of the same length.

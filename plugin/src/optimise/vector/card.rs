@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::compute::cuda::{self, Combination, Samples};
+use crate::compute::cuda::{Combination, Samples};
 use crate::{Error, Result};
 
 /// Refuses vectors of different lengths, or in different places.
@@ -42,15 +42,6 @@ fn masked<'a>(factor: f64, weight: &'a Samples, b: &'a Samples) -> Combination<'
 pub(super) fn dot(a: &Samples, b: &Samples) -> Result<f64> {
     let [dot, _] = Combination { s: Some(b), ..plain(a) }.sums()?;
     Ok(dot)
-}
-
-/// One after the other: a card reads vectors about as fast as it sums products in double.
-pub(super) fn dots<const N: usize>(others: &[&Samples], vectors: [&Samples; N]) -> Result<[Vec<f64>; N]> {
-    let mut dots = [const { Vec::new() }; N];
-    for (dots, vector) in dots.iter_mut().zip(vectors) {
-        *dots = cuda::dots(others, vector)?;
-    }
-    Ok(dots)
 }
 
 pub(super) fn weighted_dot(weight: &Samples, a: &Samples, b: &Samples) -> Result<f64> {

@@ -69,31 +69,31 @@ pub(super) fn sum<const N: usize, const K: usize>(
     })
 }
 
-/// The inner products of each of some vectors with each of others; `None` when they live elsewhere. A block of the
-/// former stays in a cache while those of the others pass by.
-pub(super) fn dots<const N: usize>(others: &[&Tensor], vectors: [&Tensor; N]) -> Result<Option<[Vec<f64>; N]>> {
-    let tensors: Vec<&Tensor> = others.iter().copied().chain(vectors).collect();
-    lend(&tensors, |elements| {
-        let (others, _) = elements.split_at(others.len());
-        let vectors = std::array::from_fn(|k| elements[others.len() + k]);
-        let length = elements.last().map_or(0, |vector| vector.len());
+/// The inner products of a vector with each of others; `None` when they live elsewhere. A block of the vector stays in a
+/// cache while those of the others pass by.
+pub(super) fn dots(others: &[&Tensor], a: &Tensor) -> Result<Option<Vec<f64>>> {
+    let tensors: Vec<&Tensor> = others.iter().copied().chain([a]).collect();
+    lend(&tensors, |vectors| {
+        let Some((&a, others)) = vectors.split_last() else {
+            return Vec::new();
+        };
         let set = InstructionSet::detect();
-        let starts = (0..length.div_ceil(BLOCK)).into_par_iter().map(|block| block * BLOCK);
-        let sums: Vec<Vec<[f64; N]>> = starts
+        let starts = (0..a.len().div_ceil(BLOCK)).into_par_iter().map(|block| block * BLOCK);
+        let sums: Vec<Vec<f64>> = starts
             .map(|start| {
-                let mut dots = vec![[0.0; N]; others.len()];
+                let mut dots = vec![0.0; others.len()];
                 set.run(Dots {
                     start,
-                    length: BLOCK.min(length - start),
-                    vectors,
+                    length: BLOCK.min(a.len() - start),
+                    vector: a,
                     others,
                     dots: &mut dots,
                 });
                 dots
             })
             .collect();
-        let total = |other: usize, k: usize| sums.iter().map(|block| block[other][k]).sum();
-        std::array::from_fn(|k| (0..others.len()).map(|other| total(other, k)).collect())
+        let total = |other: usize| sums.iter().map(|block| block[other]).sum();
+        (0..others.len()).map(total).collect()
     })
 }
 

@@ -162,22 +162,22 @@ pub fn add_scaled(a: &Vector, factor: f64, b: &Vector) -> Result<Vector> {
     }
 }
 
-/// The inner products of each of some vectors with each of others, good to six digits of what they are sums of: in main
-/// memory short runs are summed in f32 and the runs in f64. A direction need not be better, and takes half of the time.
-pub fn dots<const N: usize>(others: &[&Vector], vectors: [&Vector; N]) -> Result<[Vec<f64>; N]> {
-    match among(vectors, others)? {
-        Among::Tensors(vectors, others) => tensor::dots(&others, vectors),
+/// The inner products of a vector with each of others, good to six digits of what they are sums of: in main memory short
+/// runs are summed in f32 and the runs in f64. A direction need not be better, and takes half of the time.
+pub fn dots(others: &[&Vector], a: &Vector) -> Result<Vec<f64>> {
+    match among(a, others)? {
+        Among::Tensors(a, others) => tensor::dots(&others, a),
         #[cfg(not(feature = "cuda"))]
-        Among::OnCard(vectors, others) => card::dots(&others, vectors),
+        Among::OnCard(a, others) => cuda::dots(&others, a),
     }
 }
 
 /// `a + sum factors_k others_k` in the memory of `a`.
 pub fn add_combination(a: Vector, factors: &[f64], others: &[&Vector]) -> Result<Vector> {
-    match among([&a], others)? {
-        Among::Tensors([a], others) => Ok(tensor::add_combination(a.clone(), factors, &others)?.into()),
+    match among(&a, others)? {
+        Among::Tensors(a, others) => Ok(tensor::add_combination(a.clone(), factors, &others)?.into()),
         #[cfg(not(feature = "cuda"))]
-        Among::OnCard([on_card], others) => {
+        Among::OnCard(on_card, others) => {
             cuda::add_multiples(on_card, factors, &others)?;
             Ok(a)
         }

@@ -155,11 +155,11 @@ pub(super) enum Together<'a, const N: usize> {
     OnCard([&'a Samples; N]),
 }
 
-/// Some vectors, and any number of others that live in the same place.
-pub(super) enum Among<'a, const N: usize> {
-    Tensors([&'a Tensor; N], Vec<&'a Tensor>),
+/// A vector, and any number of others that live in the same place.
+pub(super) enum Among<'a> {
+    Tensors(&'a Tensor, Vec<&'a Tensor>),
     #[cfg(not(feature = "cuda"))]
-    OnCard([&'a Samples; N], Vec<&'a Samples>),
+    OnCard(&'a Samples, Vec<&'a Samples>),
 }
 
 /// Sees the vectors of a call where they live.
@@ -186,28 +186,28 @@ pub(super) fn together<const N: usize>(vectors: [&Vector; N]) -> Result<Together
     Ok(Together::Tensors(tensors))
 }
 
-/// As [`together`], of vectors and a list.
+/// As [`together`], of a vector and a list.
 ///
 /// # Errors
 /// [`Error::Internal`] when they do not live together.
-pub(super) fn among<'a, const N: usize>(vectors: [&'a Vector; N], others: &[&'a Vector]) -> Result<Among<'a, N>> {
-    match together(vectors)? {
-        Together::Tensors(tensors) => {
+pub(super) fn among<'a>(vector: &'a Vector, others: &[&'a Vector]) -> Result<Among<'a>> {
+    match vector {
+        Vector::Tensor(tensor) => {
             let others = others.iter().map(|&other| match other {
                 Vector::Tensor(other) => Ok(other),
                 #[cfg(not(feature = "cuda"))]
                 Vector::OnCard(_) => Err(apart()),
             });
-            Ok(Among::Tensors(tensors, others.collect::<Result<_>>()?))
+            Ok(Among::Tensors(tensor, others.collect::<Result<_>>()?))
         }
         #[cfg(not(feature = "cuda"))]
-        Together::OnCard(samples) => {
+        Vector::OnCard(samples) => {
             let mut list = Vec::with_capacity(others.len());
             for &other in others {
                 let Vector::OnCard(other) = other else {
                     return Err(apart());
                 };
-                super::card::check(&[&samples[..], &[other]].concat())?;
+                super::card::check(&[samples, other])?;
                 list.push(other);
             }
             Ok(Among::OnCard(samples, list))

@@ -72,18 +72,11 @@ pub(super) fn add_scaled(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> 
     }
 }
 
-pub(super) fn dots<const N: usize>(others: &[&Tensor], vectors: [&Tensor; N]) -> Result<[Vec<f64>; N]> {
-    if let Some(dots) = host::dots(others, vectors)? {
-        return Ok(dots);
+pub(super) fn dots(others: &[&Tensor], a: &Tensor) -> Result<Vec<f64>> {
+    match host::dots(others, a)? {
+        Some(dots) => Ok(dots),
+        None => others.iter().map(|other| device::dot(other, a)).collect(),
     }
-    let mut dots = [const { Vec::new() }; N];
-    for (dots, vector) in dots.iter_mut().zip(vectors) {
-        *dots = others
-            .iter()
-            .map(|other| device::dot(other, vector))
-            .collect::<Result<_>>()?;
-    }
-    Ok(dots)
 }
 
 pub(super) fn add_combination(a: Tensor, factors: &[f64], others: &[&Tensor]) -> Result<Tensor> {

@@ -132,7 +132,7 @@ fn a_vector_with_many_others_is_as_in_main_memory() {
             let halved = vector::halved(&moved).unwrap();
             // In main memory products with many are good to six digits; one by one they are exact.
             let dots_with = |v: &Vector| match at {
-                0 => vector::dots(&list, [v]).unwrap().concat(),
+                0 => vector::dots(&list, v).unwrap(),
                 _ => list.iter().map(|other| vector::dot(other, v).unwrap()).collect(),
             };
             let dots = [dots_with(&moved), dots_with(&halved)].concat();
@@ -184,8 +184,8 @@ fn vectors_of_different_lengths_or_places_are_refused() {
     for other in [&longer, &here, &elsewhere] {
         assert!(vector::dot(&a, other).is_err());
         assert!(vector::difference(&a, other).is_err());
-        assert!(vector::dots(&[&a, other], [&a]).is_err());
-        assert!(vector::dots(&[other], [&a]).is_err() && vector::dots(&[&a], [&a, other]).is_err());
+        assert!(vector::dots(&[&a, other], &a).is_err());
+        assert!(vector::dots(&[other], &a).is_err() && vector::dots(&[&a], other).is_err());
         assert!(vector::add_combination(copy(&a), &[1.0, 1.0], &[&a, other]).is_err());
     }
     assert!(vector::admit("gradient", &here, &a).is_err());
