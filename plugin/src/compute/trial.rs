@@ -34,11 +34,19 @@ pub fn quickest<N: Clone>(
     processor: &mut dyn Backend,
     cards: impl IntoIterator<Item = (N, Result<Box<dyn Backend>>)>,
 ) -> Result<(Option<N>, Vec<String>)> {
-    let expected = Trial::of(processor)?;
-    let mut best = (None, seconds(processor)?);
+    quickest_by(&timing::clock(), processor, cards)
+}
+
+fn quickest_by<N: Clone>(
+    clock: &dyn Fn() -> f64,
+    processor: &mut dyn Backend,
+    cards: impl IntoIterator<Item = (N, Result<Box<dyn Backend>>)>,
+) -> Result<(Option<N>, Vec<String>)> {
+    let expected = Trial::of(processor, clock)?;
+    let mut best = (None, seconds(processor, clock)?);
     let mut notes = Vec::new();
     for (name, card) in cards {
-        match card.and_then(|mut card| seconds_if_right(&mut *card, &expected)) {
+        match card.and_then(|mut card| seconds_if_right(&mut *card, &expected, clock)) {
             Ok(Some(seconds)) if seconds < best.1 => best = (Some(name), seconds),
             Ok(_) => {}
             Err(error) => notes.push(format!("{error}; it is not used")),
@@ -51,14 +59,14 @@ pub fn quickest<N: Clone>(
 ///
 /// # Errors
 /// [`Error::Device`] when its results are not what is expected.
-fn seconds_if_right(card: &mut dyn Backend, expected: &Trial) -> Result<Option<f64>> {
-    let trial = Trial::of(card)?;
+fn seconds_if_right(card: &mut dyn Backend, expected: &Trial, clock: &dyn Fn() -> f64) -> Result<Option<f64>> {
+    let trial = Trial::of(card, clock)?;
     let error = trial.error(expected);
     let fault = match error {
         error if error.is_nan() => "are not numbers".into(),
         error if error > TOLERANCE => format!("are off by {:.0} %", 100.0 * error),
         _ if trial.seconds > HOPELESS * expected.seconds => return Ok(None),
-        _ => return seconds(card).map(Some),
+        _ => return seconds(card, clock).map(Some),
     };
     Err(Error::Device(format!("{}: its results {fault}", card.description())))
 }
@@ -71,7 +79,7 @@ struct Trial {
 }
 
 impl Trial {
-    fn of(backend: &mut dyn Backend) -> Result<Self> {
+    fn of(backend: &mut dyn Backend, clock: &dyn Fn() -> f64) -> Result<Self> {
         let picture = prepare(backend, &plan(COMPARED)?)?;
         let (statistics, gradient) = step(backend, &picture)?;
         let moments = statistics.moments.iter().flatten().map(|moments| &moments.second);
@@ -79,7 +87,7 @@ impl Trial {
         Ok(Self {
             results: moments.chain([&gradient]).map(values).collect::<Result<_>>()?,
             // Everything was used before.
-            seconds: timing::quickest(1, || step(backend, &picture).map(drop))?,
+            seconds: timing::quickest_by(clock, 1, || step(backend, &picture).map(drop))?,
         })
     }
 
@@ -100,9 +108,9 @@ impl Trial {
 }
 
 /// The seconds of a step on a larger picture, once it runs smoothly.
-fn seconds(backend: &mut dyn Backend) -> Result<f64> {
+fn seconds(backend: &mut dyn Backend, clock: &dyn Fn() -> f64) -> Result<f64> {
     let picture = prepare(backend, &plan(TIMED)?)?;
-    timing::quickest(3, || step(backend, &picture).map(drop))
+    timing::quickest_by(clock, 3, || step(backend, &picture).map(drop))
 }
 
 fn plan(side: usize) -> Result<Plan> {
@@ -155,38 +163,58 @@ pub fn step(backend: &mut dyn Backend, picture: &Tensor) -> Result<(Statistics, 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::super::cpu::CpuBackend;
     use super::super::false_card::FalseCard;
     use super::*;
-    use crate::network::Network;
 
-    fn slowed(seconds: f64) -> FalseCard {
-        FalseCard::new(move |call| {
-            if call == "backward" {
-                std::thread::sleep(Duration::from_secs_f64(seconds));
-            }
-            Ok(())
-        })
+    /// Milliseconds that nothing but a card's steps makes pass.
+    #[derive(Clone, Default)]
+    struct Time(Arc<AtomicU64>);
+
+    impl Time {
+        fn clock(&self) -> impl Fn() -> f64 {
+            let Self(now) = self.clone();
+            move || now.load(Ordering::Relaxed) as f64 / 1000.0
+        }
+
+        /// A card whose steps take so long, and how many of them it has taken.
+        fn card(&self, milliseconds: u64) -> (FalseCard, Arc<AtomicU64>) {
+            let (Self(now), steps) = (self.clone(), Arc::new(AtomicU64::new(0)));
+            let counted = steps.clone();
+            let card = FalseCard::new(move |call| {
+                if call == "backward" {
+                    now.fetch_add(milliseconds, Ordering::Relaxed);
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            });
+            (card, steps)
+        }
     }
 
-    fn quickest_of(processor: &mut dyn Backend, cards: Vec<FalseCard>) -> (Option<usize>, Vec<String>) {
+    fn quickest_of(time: &Time, processor: &mut FalseCard, cards: Vec<FalseCard>) -> (Option<usize>, Vec<String>) {
         let cards = cards.into_iter().map(|card| Ok(Box::new(card) as Box<dyn Backend>));
-        quickest(processor, cards.enumerate()).unwrap()
+        quickest_by(&time.clock(), processor, cards.enumerate()).unwrap()
     }
 
     #[test]
     fn the_quickest_is_chosen() {
         let all_well = Vec::<String>::new();
-        let quick = || FalseCard::new(|_| Ok(()));
-        let chosen = quickest_of(&mut slowed(0.25), vec![slowed(0.5), quick(), slowed(0.4)]);
+        let time = Time::default();
+        let (mut processor, _) = time.card(250);
+        let cards = [500, 100, 200].map(|milliseconds| time.card(milliseconds).0);
+        let chosen = quickest_of(&time, &mut processor, cards.into());
         assert_eq!(chosen, (Some(1), all_well.clone()));
-        let mut processor = CpuBackend::new(Network::embedded().unwrap(), 2).unwrap();
         // One that could catch up, and one that could not.
-        let chosen = quickest_of(&mut processor, vec![slowed(0.1), slowed(0.5)]);
+        let (mut processor, _) = time.card(10);
+        let ((slow, tried), (hopeless, hardly_tried)) = (time.card(299), time.card(301));
+        let chosen = quickest_of(&time, &mut processor, vec![slow, hopeless]);
         assert_eq!(chosen, (None, all_well.clone()));
-        assert_eq!(quickest_of(&mut processor, vec![]), (None, all_well));
+        let [tried, hardly_tried] = [tried, hardly_tried].map(|steps| steps.load(Ordering::Relaxed));
+        assert!(tried > hardly_tried, "{tried} {hardly_tried}");
+        assert_eq!(quickest_of(&time, &mut processor, vec![]), (None, all_well));
     }
 
     #[test]
@@ -199,7 +227,9 @@ mod tests {
             "backward" => Err(Error::Device("device: cuda:2 failed".into())),
             _ => Ok(()),
         });
-        let (chosen, notes) = quickest_of(&mut slowed(0.05), vec![wrong, nonsense, failing]);
+        let time = Time::default();
+        let (mut processor, _) = time.card(50);
+        let (chosen, notes) = quickest_of(&time, &mut processor, vec![wrong, nonsense, failing]);
         assert_eq!(chosen, None);
         assert_eq!(
             notes,
@@ -210,7 +240,7 @@ mod tests {
             ]
         );
         let absent = [(0, Err(Error::Device("device: cuda:0 cannot be used".into())))];
-        let (chosen, notes) = quickest(&mut slowed(0.0), absent).unwrap();
+        let (chosen, notes) = quickest(&mut processor, absent).unwrap();
         assert_eq!(
             (chosen, &notes[..]),
             (None, &["device: cuda:0 cannot be used; it is not used".to_owned()][..])
