@@ -86,7 +86,7 @@ fn canvases_of_any_size_are_painted() {
     for (width, height) in [(1, 1), (1, 40), (40, 1), (15, 15), (16, 16), (17, 33), (190, 3)] {
         let bytes = (0..3 * width * height).map(|index| (index * 37 % 256) as u8).collect();
         let content = Pixels::rgb(width, height, bytes);
-        for edges in ["replicate", "zero"] {
+        for edges in ["reflect", "zero"] {
             let settings = [("quality", "0.04"), ("edges", edges)];
             let painted = render(&content, &[(&style, 1.0)], &settings);
             assert_eq!(painted.shape, content.shape);

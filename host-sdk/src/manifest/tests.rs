@@ -272,7 +272,7 @@ fn parameters_refuse_what_they_cannot_be() {
     );
     assert_eq!(refused("seed", "-1"), "-1 is outside 0 to 4294967295");
     assert_eq!(refused("pyramid", "yes"), "\"yes\" is neither true nor false");
-    assert_eq!(refused("edges", "mirror"), "\"mirror\" is none of replicate, zero");
+    assert_eq!(refused("edges", "mirror"), "\"mirror\" is none of reflect, zero");
     assert_eq!(refused("device", "cpu\0"), "contains a NUL character");
 
     let number = |id: &str, number: f64| filter.parameter(id).unwrap().from_number(number);

@@ -25,7 +25,7 @@ mod write;
 
 pub use fill::fill;
 pub use format::{Channels, PixelFormat, SampleFormat, Transfer};
-pub use pad::{Origin, crop, pad_to};
+pub use pad::{Origin, crop, pad_to, reflect};
 pub use picture::{Picture, Size};
 pub use raster::{Layout, Raster, RasterMut};
 pub use read::{Canvas, Frame};

@@ -16,7 +16,7 @@ pub struct Origin {
 }
 
 /// The picture with both sides at least `least` long, itself in the middle, and where that is. Beyond its border it is
-/// reflected about its outermost pixels, to and fro as often as it takes; a side of one pixel is repeated.
+/// [reflected](reflect), to and fro as often as it takes.
 ///
 /// # Errors
 /// None but those of [`Picture::new`].
@@ -58,16 +58,16 @@ pub fn crop(picture: &Picture, origin: Origin, width: usize, height: usize) -> R
     Picture::new(width, height, samples)
 }
 
-/// Which of `size` pixels, the first of which is at `origin`, is seen at `position` when they are reflected about the
-/// first and the last.
-fn reflect(position: usize, origin: usize, size: usize) -> usize {
-    if size == 1 {
-        return 0;
-    }
-    let period = 2 * (size - 1);
-    // The distance from the first pixel; its sign does not matter, since the reflections are symmetric about it.
-    let distance = position.abs_diff(origin) % period;
-    distance.min(period - distance)
+/// Which of `size` pixels, the first of which is at `origin`, is seen at `position` when they are reflected to and fro
+/// beyond the border: the outermost ones beside themselves.
+pub fn reflect(position: usize, origin: usize, size: usize) -> usize {
+    // From the border on, either way.
+    let distance = match position.checked_sub(origin) {
+        Some(distance) => distance,
+        None => origin - position - 1,
+    };
+    let distance = distance % (2 * size);
+    distance.min(2 * size - 1 - distance)
 }
 
 #[cfg(test)]
@@ -102,9 +102,9 @@ mod tests {
         let (padded, origin) = pad_to(&numbered(3, 1), 10).unwrap();
         assert_eq!((origin.left, origin.top), (3, 4));
         for row in padded.samples[..100].chunks_exact(10) {
-            assert_eq!(row, [1., 2., 1., 0., 1., 2., 1., 0., 1., 2.]);
+            assert_eq!(row, [2., 1., 0., 0., 1., 2., 2., 1., 0., 0.]);
         }
-        assert_eq!(padded.samples[200..210], [7., 8., 7., 6., 7., 8., 7., 6., 7., 8.]);
+        assert_eq!(padded.samples[200..210], [8., 7., 6., 6., 7., 8., 8., 7., 6., 6.]);
         let (padded, _) = pad_to(&numbered(1, 1), 16).unwrap();
         assert!(
             padded

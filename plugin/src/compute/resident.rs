@@ -12,7 +12,7 @@ use crate::optimise::Vector;
 pub struct Seen {
     /// Where it lies in the picture with its border.
     pub window: Window,
-    /// The repeated pixels of that border, on each side.
+    /// The reflected pixels of that border, on each side.
     pub margin: usize,
 }
 

@@ -11,7 +11,7 @@ use crate::optimise::History;
 use crate::settings::{Edges, Optimiser, StyleTransfer};
 use crate::{Error, Result};
 
-/// Pixels of repeated border that the network sees around the picture.
+/// Reflected pixels that the network sees around the picture.
 const MARGIN: usize = 16;
 /// What L-BFGS may remember: more than 100 pairs gain nothing.
 const HISTORY_BYTES: u64 = 256 << 20;
@@ -257,7 +257,7 @@ impl Extent<'_> {
 
     fn margin_size(&self) -> usize {
         match self.settings.edges {
-            Edges::Replicate => MARGIN,
+            Edges::Reflect => MARGIN,
             Edges::Zero => 0,
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! - The picture is painted small first and then ever larger (Gatys et al. 2017; [`super::schedule`]).
 //! - The style loss is the Wasserstein distance, layer by layer relative to the style ([`crate::objective::style`]).
-//! - Borders are continued outward ([`crate::compute::Margin`]).
+//! - Pictures are reflected outward ([`crate::compute::Margin`]).
 //! - L-BFGS, which keeps the pixels in gamut at every step, in place of plain Adam ([`crate::optimise`]).
 
 mod course;

@@ -80,8 +80,8 @@ pub enum Start {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Edges {
-    /// The border's own pixels.
-    Replicate,
+    /// The picture's own reflection.
+    Reflect,
     /// Nothing.
     Zero,
 }

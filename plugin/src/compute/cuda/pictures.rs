@@ -195,8 +195,7 @@ impl<'a> Planes<'a> {
     /// # Errors
     /// Failures of the card.
     pub(super) fn fold(&self, seen: Seen, from: Argument) -> Result<()> {
-        let threads = seen.window.height.min(self.height) * seen.window.width.min(self.width);
-        self.boxed(seen, from, Kernel::FOLD, threads, true)
+        self.boxed(seen, from, Kernel::FOLD, seen.window.height * seen.window.width, true)
     }
 
     /// Adds `factor` times the gradient of the variation of a picture, whose slope is given, and returns the sum of the

@@ -2,8 +2,11 @@
 //!
 //! VGG pads every convolution with zeros, which its features near the border show, and an optimiser that is asked to
 //! hide the difference paints a fringe there. So the picture is continued outward before the network sees it, and
-//! statistics are taken over the features inside only: the zeros begin a margin away. What the network says about the
-//! continuation counts for the pixels that it repeats (the adjoint of the padding).
+//! statistics are taken over the features inside only: the zeros begin a margin away. The continuation is the picture's
+//! own reflection: forms run on into it, and every pixel of it is seen there once, as often as it is inside. (A border
+//! repeated outward is a band of stripes, each as many times as heavy as its one pixel: strokes end before it, as at a
+//! frame.) What the network says about the continuation counts for the pixels that it shows again (the adjoint of the
+//! padding).
 //!
 //! A picture with its margin is never made as a whole: a box of it is cut out, and a box's gradient folded back.
 
@@ -12,9 +15,10 @@ use std::ops::Range;
 use candle_core::{Device, Tensor};
 
 use crate::Result;
+use crate::canvas::reflect;
 use crate::compute::{Seen, Window};
 
-/// A border of repeated pixels around pictures of one size.
+/// Reflections around pictures of one size.
 #[derive(Clone, Copy, Debug)]
 pub struct Margin {
     size: usize,
@@ -58,11 +62,11 @@ impl Margin {
 
     /// What a box of the padded form shows, of a picture `[1, 3, H, W]`.
     pub(super) fn cut_out(&self, picture: &Tensor, seen: Window) -> Result<Tensor> {
-        let rows = Line::new(self.size, self.height, seen.top, seen.height);
-        let columns = Line::new(self.size, self.width, seen.left, seen.width);
+        let (rows, columns) = self.lines(seen);
+        let (top, left) = (rows.shown(), columns.shown());
         let inside = picture
-            .narrow(2, rows.pixels.start, rows.pixels.len())?
-            .narrow(3, columns.pixels.start, columns.pixels.len())?
+            .narrow(2, top.start, top.len())?
+            .narrow(3, left.start, left.len())?
             .contiguous()?;
         if rows.is_plain() && columns.is_plain() {
             return Ok(inside);
@@ -75,78 +79,75 @@ impl Margin {
     }
 
     /// The adjoint of [`Self::cut_out`]: adds the gradient of a box to that of the picture, `[3][H][W]`. Every pixel
-    /// receives the gradients of all its repetitions.
+    /// receives the gradients of all the places that show it.
     pub(super) fn fold(&self, gradient: &[f32], seen: Window, sum: &mut [f32]) {
-        let rows = Line::new(self.size, self.height, seen.top, seen.height);
-        let columns = Line::new(self.size, self.width, seen.left, seen.width);
-        let mut row = vec![0f32; seen.width];
+        let (rows, columns) = self.lines(seen);
         let planes = gradient.chunks_exact(seen.height * seen.width);
         for (plane, sum) in planes.zip(sum.chunks_exact_mut(self.height * self.width)) {
-            let mut repetitions = plane.chunks_exact(seen.width);
-            for (pixel, count) in rows.repetitions() {
-                row.fill(0.0);
-                for repetition in repetitions.by_ref().take(count) {
-                    for (sum, value) in row.iter_mut().zip(repetition) {
-                        *sum += value;
-                    }
-                }
-                let sum = &mut sum[pixel * self.width..][columns.pixels.clone()];
-                let (before, rest) = row.split_at(columns.before);
-                let (inside, after) = rest.split_at(sum.len());
-                before.iter().for_each(|value| sum[0] += value);
-                for (sum, value) in sum.iter_mut().zip(inside) {
-                    *sum += value;
-                }
-                let last = sum.len() - 1;
-                after.iter().for_each(|value| sum[last] += value);
+            for (values, pixel) in plane.chunks_exact(seen.width).zip(&rows.pixels) {
+                columns.add(values, &mut sum[pixel * self.width..][..self.width]);
             }
         }
     }
+
+    fn lines(&self, seen: Window) -> (Line, Line) {
+        (
+            Line::new(self.size, self.height, seen.top, seen.height),
+            Line::new(self.size, self.width, seen.left, seen.width),
+        )
+    }
 }
 
-/// What a box shows of a row or column: pixels, the first and the last of which may be repeated.
+/// What a box shows along one axis.
 struct Line {
-    /// Those that it shows, at least one.
-    pixels: Range<usize>,
-    /// How many times more it shows the first ...
-    before: usize,
-    /// ... and the last.
-    after: usize,
+    /// The pixel at each place, at least one.
+    pixels: Vec<usize>,
+    /// The places inside the picture, whose pixels follow each other; the others are reflections.
+    inside: Range<usize>,
 }
 
 impl Line {
-    /// Of a line of `length` pixels inside a margin, where a box begins at `start` and shows `count`.
+    /// Along a side of `length` pixels inside a margin, where a box begins at `start` and shows `count`.
     fn new(margin: usize, length: usize, start: usize, count: usize) -> Self {
-        let pixel = |index: usize| index.saturating_sub(margin).min(length - 1);
-        let pixels = pixel(start)..pixel(start + count - 1) + 1;
-        // A box that lies in the margin wholly shows one pixel again and again.
-        let before = (margin + pixels.start).saturating_sub(start).min(count - pixels.len());
+        let place = |position: usize| position.clamp(start, start + count) - start;
         Self {
-            after: count - pixels.len() - before,
-            before,
-            pixels,
+            pixels: (start..start + count).map(|at| reflect(at, margin, length)).collect(),
+            inside: place(margin)..place(margin + length),
         }
     }
 
     fn is_plain(&self) -> bool {
-        self.before + self.after == 0
+        self.inside.len() == self.pixels.len()
     }
 
-    /// The pixels and how often each is shown.
-    fn repetitions(&self) -> impl Iterator<Item = (usize, usize)> {
-        let (first, last) = (self.pixels.start, self.pixels.end - 1);
-        self.pixels.clone().map(move |pixel| {
-            let before = if pixel == first { self.before } else { 0 };
-            let after = if pixel == last { self.after } else { 0 };
-            (pixel, before + 1 + after)
-        })
+    /// From the first to the last of the pixels: they lie side by side.
+    fn shown(&self) -> Range<usize> {
+        let first = self.pixels.iter().min().map_or(0, |first| *first);
+        let end = self.pixels.iter().max().map_or(0, |last| last + 1);
+        first..end
     }
 
-    /// What is shown, as indices into the pixels.
+    /// The pixels as indices into those that are shown.
     fn indices(&self, device: &Device) -> Result<Tensor> {
-        let pixels = self.repetitions();
-        let indices = pixels.flat_map(|(pixel, count)| std::iter::repeat_n((pixel - self.pixels.start) as u32, count));
+        let first = self.shown().start;
+        let indices = self.pixels.iter().map(|pixel| (pixel - first) as u32);
         Ok(Tensor::from_iter(indices, device)?)
+    }
+
+    /// Adds the value at each place to its pixel, in the order of the places.
+    fn add(&self, values: &[f32], sum: &mut [f32]) {
+        let Range { start, end } = self.inside;
+        for (pixel, value) in self.pixels[..start].iter().zip(values) {
+            sum[*pixel] += value;
+        }
+        if let Some(&first) = self.pixels[start..end].first() {
+            for (sum, value) in sum[first..].iter_mut().zip(&values[start..end]) {
+                *sum += value;
+            }
+        }
+        for (pixel, value) in self.pixels[end..].iter().zip(&values[end..]) {
+            sum[*pixel] += value;
+        }
     }
 }
 
@@ -213,21 +214,20 @@ mod tests {
     }
 
     #[test]
-    fn borders_repeat_outward() {
-        let margin = Margin::new(16, 2, 2);
-        let padded = margin.cut_out(&ramp((1, 3, 2, 2)), Window::whole(34, 34)).unwrap();
+    fn pictures_are_reflected_outward() {
+        let margin = Margin::new(16, 3, 2);
+        let padded = margin.cut_out(&ramp((1, 3, 3, 2)), Window::whole(35, 34)).unwrap();
         let plane: Vec<Vec<f32>> = padded
             .narrow(1, 0, 1)
             .unwrap()
-            .reshape((34, 34))
+            .reshape((35, 34))
             .unwrap()
             .to_vec2()
             .unwrap();
-        assert_eq!(
-            (plane[0][0], plane[0][33], plane[33][0], plane[33][33]),
-            (0.0, 37.0, 74.0, 10.0)
-        );
-        assert_eq!((plane[16][16], plane[17][17]), (0.0, 10.0));
+        // The picture's rows are (0, 37), (74, 10) and (47, 84).
+        let rows: Vec<f32> = plane[13..22].iter().map(|row| row[16]).collect();
+        assert_eq!(rows, [47.0, 74.0, 0.0, 0.0, 74.0, 47.0, 47.0, 74.0, 0.0]);
+        assert_eq!(plane[16][14..20], [37.0, 0.0, 0.0, 37.0, 37.0, 0.0]);
     }
 
     #[test]

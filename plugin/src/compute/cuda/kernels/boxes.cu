@@ -4,53 +4,68 @@
 
 namespace boxes {
 
-DEVICE int clamped(int index, int length) { return index < 0 ? 0 : index < length ? index : length - 1; }
+// The remainder, 0 or more.
+DEVICE int wrapped(int value, int period) { return (value % period + period) % period; }
 
-// The box begins at `top` and `left` of the picture, which may be outside; its border is repeated there.
+// Along a side, the pixel at a place, which may be outside: there the picture is reflected, the outermost pixels beside
+// themselves.
+DEVICE int reflected(int place, int length)
+{
+    int distance = wrapped(place, 2 * length);
+    return distance < length ? distance : 2 * length - 1 - distance;
+}
+
+// The box begins at `top` and `left` of the picture, which may be outside.
 KERNEL(256) cut_out(const float* picture, int height, int width, int top, int left, float* seen, int rows, int columns)
 {
     int index = static_cast<int>(element_of_thread());
     if (index >= rows * columns)
         return;
-    int y = clamped(top + index / columns, height), x = clamped(left + index % columns, width);
+    int y = reflected(top + index / columns, height), x = reflected(left + index % columns, width);
     seen[static_cast<long long>(blockIdx.y) * rows * columns + index] =
         picture[(static_cast<long long>(blockIdx.y) * height + y) * width + x];
 }
 ENTRY(cut_out)
 
-// What a box shows of a line of pixels: `count` from `first` on, the first and the last of them so many times more.
-struct Line
+// The places from `start` on that show a pixel of a side, in order: on the way there and on the way back, in turn.
+struct Places
 {
-    int first, count, before, after;
+    int place, next, period;
 
-    DEVICE Line(int start, int shown, int length) : first(clamped(start, length))
+    DEVICE Places(int pixel, int start, int length) : period(2 * length)
     {
-        count = clamped(start + shown - 1, length) + 1 - first;
-        before = first - start < shown - count ? first - start : shown - count;
-        before = before < 0 ? 0 : before;
-        after = shown - count - before;
+        int there = start + wrapped(pixel - start, period), back = start + wrapped(-1 - pixel - start, period);
+        place = there < back ? there : back;
+        next = there < back ? back : there;
+    }
+
+    DEVICE void advance()
+    {
+        int later = place + period;
+        place = next;
+        next = later;
     }
 };
 
-// Adds the gradient of a box to that of the picture: every pixel receives the gradients of all its repetitions. A
-// thread to a pixel that the box shows.
+// Adds the gradient of a box to that of the picture: every pixel receives the gradients of all the places that show it.
+// A thread to a place of the box; the first that shows a pixel adds them all.
 KERNEL(256) fold(const float* gradient, int rows, int columns, int top, int left, float* sum, int height, int width)
 {
-    Line down(top, rows, height), across(left, columns, width);
     int index = static_cast<int>(element_of_thread());
-    if (index >= down.count * across.count)
+    if (index >= rows * columns)
+        return;
+    int y = top + index / columns, x = left + index % columns;
+    int row = reflected(y, height), column = reflected(x, width);
+    Places down(row, top, height), across(column, left, width);
+    if (down.place != y || across.place != x)
         return;
     const float* plane = gradient + static_cast<long long>(blockIdx.y) * rows * columns;
-    int y = index / across.count, x = index % across.count;
-    int from = y == 0 ? 0 : down.before + y, to = y == down.count - 1 ? rows : down.before + y + 1;
-    int begin = x == 0 ? 0 : across.before + x, end = x == across.count - 1 ? columns : across.before + x + 1;
-    float* pixel = sum + (static_cast<long long>(blockIdx.y) * height + down.first + y) * width + across.first + x;
+    float* pixel = sum + (static_cast<long long>(blockIdx.y) * height + row) * width + column;
     float value = *pixel;
-    for (int column = begin; column < end; column++) {
-        float repeated = 0.0f;
-        for (int row = from; row < to; row++)
-            repeated = plus(repeated, plane[static_cast<long long>(row) * columns + column]);
-        value = plus(value, repeated);
+    for (; down.place < top + rows; down.advance()) {
+        const float* values = plane + static_cast<long long>(down.place - top) * columns - left;
+        for (Places places = across; places.place < left + columns; places.advance())
+            value = plus(value, values[places.place]);
     }
     *pixel = value;
 }
