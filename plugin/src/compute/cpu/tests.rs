@@ -1,7 +1,8 @@
-//! The whole backend and each convolution against the f64 oracle, on every instruction set.
+//! The whole backend against the f64 oracle, on every instruction set.
 //!
 //! The plain backend is held against the same oracle with [`check_against_oracle`], and so the two against each other.
 
+mod convolution;
 mod joint;
 
 use std::sync::{Arc, LazyLock};
@@ -9,12 +10,7 @@ use std::sync::{Arc, LazyLock};
 use candle_core::{Device, Tensor};
 
 use super::decisions::Decisions;
-use super::disjoint::Disjoint;
-use super::lanes::{Grid, Lanes, WIDTH};
-use super::maps::{Gate, Gradient, Stored};
 use super::oracle::{self, Map, noise, relative_error};
-use super::winograd::{Direction, Kernels, Variant, Weights, convolve};
-use super::workers::Workers;
 use super::{CpuBackend, InstructionSet};
 use crate::compute::{Backend, MomentsGradient, Plan, Pooling, Statistics, StatisticsGradient, Tiling, Window};
 use crate::network::{Layer, Network};
@@ -289,68 +285,6 @@ fn results_do_not_depend_on_the_number_of_threads() {
         });
         assert!(results[0] == results[1], "{}", set.name());
     }
-}
-
-#[test]
-fn every_variant_convolves_both_ways_on_every_instruction_set() {
-    let mut random = noise(3);
-    for (inputs, outputs, height, width) in [(64, 96, 19, 26), (32, 64, 1, 5), (128, 32, 12, 12)] {
-        let kernels: Vec<f32> = (0..9 * inputs * outputs).map(|_| random() as f32).collect();
-        for direction in [Direction::Forward, Direction::Backward] {
-            let (from, to) = match direction {
-                Direction::Forward => (inputs, outputs),
-                Direction::Backward => (outputs, inputs),
-            };
-            let mut input = Map::zero(from, height, width);
-            input.values.fill_with(|| f64::from(random() as f32));
-            let expected = match direction {
-                Direction::Forward => oracle::convolve(&input, &kernels, to),
-                Direction::Backward => oracle::convolve_transposed(&input, &kernels, to),
-            };
-            let kernels = Kernels {
-                values: &kernels,
-                outputs,
-                inputs,
-                direction,
-            };
-            for set in InstructionSet::available() {
-                for variant in Variant::ALL {
-                    let workers = Workers::new(2, set).expect("threads");
-                    let output = convolved(&workers, variant, kernels, &input, to);
-                    let error = relative_error(output, expected.values.iter().copied());
-                    let what = format!("{variant:?} {direction:?} {inputs} x {outputs} on {}", set.name());
-                    assert!(error < 1e-5, "{what} is off by {error:e}");
-                }
-            }
-        }
-    }
-}
-
-/// A convolution of a planar map into a planar map.
-fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map, outputs: usize) -> Vec<f32> {
-    let grid = Grid {
-        height: input.height,
-        width: input.width,
-    };
-    let mut packed = vec![Lanes::ZERO; input.channels / WIDTH * grid.pixels()];
-    for (index, value) in input.values.iter().enumerate() {
-        let (channel, pixel) = (index / grid.pixels(), index % grid.pixels());
-        packed[channel / WIDTH * grid.pixels() + pixel].0[channel % WIDTH] = *value as f32;
-    }
-    let mut output = vec![Lanes::ZERO; outputs / WIDTH * grid.pixels()];
-    let mut weights = Weights::empty();
-    weights.transform(workers, variant, kernels);
-    let source = Stored { grid, values: &packed };
-    let sink = Gradient {
-        grid,
-        gate: Gate::Open,
-        adds: false,
-        values: Disjoint::new(&mut output),
-    };
-    convolve(workers, &weights, grid, &source, &sink);
-    let value = |channel: usize, pixel: usize| output[channel / WIDTH * grid.pixels() + pixel].0[channel % WIDTH];
-    let channels = (0..outputs).flat_map(|channel| (0..grid.pixels()).map(move |pixel| (channel, pixel)));
-    channels.map(|(channel, pixel)| value(channel, pixel)).collect()
 }
 
 /// The loss whose derivatives with respect to the statistics are `asked`, in f64.

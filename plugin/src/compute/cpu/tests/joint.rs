@@ -1,6 +1,7 @@
 //! Passes that end at the joint, against the whole network and the f64 oracle.
 
 use super::*;
+use crate::compute::cpu::lanes::WIDTH;
 use crate::compute::cpu::oracle::gradient;
 
 fn deferring(plan: Plan) -> Plan {
