@@ -128,9 +128,9 @@ fn stopped_before_the_first_step_it_is_the_canvas() {
     }
 }
 
-/// The loss at the end of 40 steps with these settings, how many of them went no higher than the joint, and how many all
-/// the way.
-fn painted(set: &[(&str, &str)], defers: bool) -> (f64, usize, usize) {
+/// The loss at the end of 40 steps with these settings, on a content of this seed, how many of them went no higher than
+/// the joint, and how many all the way.
+fn painted(set: &[(&str, &str)], seed: usize, defers: bool) -> (f64, usize, usize) {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let common = [
         ("threads", "2"),
@@ -151,7 +151,7 @@ fn painted(set: &[(&str, &str)], defers: bool) -> (f64, usize, usize) {
     });
     backend.defers = defers;
     let listener = Listener::default();
-    let (content, styles) = (picture(80, 64, 37), [(picture(64, 80, 53), 1.0)]);
+    let (content, styles) = (picture(80, 64, seed), [(picture(64, 80, 53), 1.0)]);
     let render = Render::new(content.size(), &styles, &settings, &listener).unwrap();
     let mut course = render.begin(content).unwrap();
     let planned = render.plan(&course, &backend as &dyn Backend).unwrap();
@@ -170,25 +170,32 @@ fn painted(set: &[(&str, &str)], defers: bool) -> (f64, usize, usize) {
 #[test]
 fn a_highest_layer_that_says_little_is_passed_seldom_and_nothing_is_lost() {
     let article = [("loss", "gram"), ("scaling", "chw"), ("beta", "30"), ("edges", "zero")];
-    let (loss, spared, whole) = painted(&article, true);
-    let (undeferred, none, all) = painted(&article, false);
-    assert_eq!((spared + whole, none, all), (40, 0, 40));
-    assert!(whole < 15, "{whole} went all the way");
+    // Of one content, the loss ends some percent higher or lower, as sums happen to be rounded.
+    let seeds = [29, 37, 47, 59];
+    let mut ratio = 1.0;
+    for seed in seeds {
+        let (loss, spared, whole) = painted(&article, seed, true);
+        let (undeferred, none, all) = painted(&article, seed, false);
+        assert_eq!((spared + whole, none, all), (40, 0, 40));
+        assert!(whole < 15, "{whole} went all the way");
+        ratio *= (loss / undeferred).powf(1.0 / seeds.len() as f64);
+    }
     assert!(
-        (loss / undeferred - 1.0).abs() < 0.02,
-        "{loss}, and {undeferred} with every step through the whole network"
+        (ratio - 1.0).abs() < 0.02,
+        "{ratio} times the loss with every step through the whole network"
     );
 }
 
 #[test]
 fn a_highest_layer_that_says_much_is_passed_at_every_step() {
-    let (loss, spared, whole) = painted(&[], true);
+    let (loss, spared, whole) = painted(&[], 37, true);
     assert_eq!((spared, whole), (0, 40));
     // But for rounding, the loss that the optimiser sees is moved by what the linear function was off.
-    let (undeferred, ..) = painted(&[], false);
+    let (undeferred, ..) = painted(&[], 37, false);
     assert!((loss / undeferred - 1.0).abs() < 0.01, "{loss} for {undeferred}");
     let (_, spared, _) = painted(
         &[("optimiser", "plain-adam"), ("loss", "gram"), ("scaling", "chw")],
+        37,
         true,
     );
     assert_eq!(spared, 0, "Adam is that of the article");
