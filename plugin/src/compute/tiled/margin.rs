@@ -73,8 +73,8 @@ impl Margin {
         }
         let device = picture.device();
         Ok(inside
-            .index_select(&rows.indices(device)?, 2)?
-            .index_select(&columns.indices(device)?, 3)?
+            .index_select(&rows.indices(top.start, device)?, 2)?
+            .index_select(&columns.indices(left.start, device)?, 3)?
             .contiguous()?)
     }
 
@@ -127,9 +127,8 @@ impl Line {
         first..end
     }
 
-    /// The pixels as indices into those that are shown.
-    fn indices(&self, device: &Device) -> Result<Tensor> {
-        let first = self.shown().start;
+    /// The pixels as indices into those from `first` on.
+    fn indices(&self, first: usize, device: &Device) -> Result<Tensor> {
         let indices = self.pixels.iter().map(|pixel| (pixel - first) as u32);
         Ok(Tensor::from_iter(indices, device)?)
     }

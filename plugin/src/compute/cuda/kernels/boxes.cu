@@ -63,9 +63,9 @@ KERNEL(256) fold(const float* gradient, int rows, int columns, int top, int left
     float* pixel = sum + (static_cast<long long>(blockIdx.y) * height + row) * width + column;
     float value = *pixel;
     for (; down.place < top + rows; down.advance()) {
-        const float* values = plane + static_cast<long long>(down.place - top) * columns - left;
-        for (Places places = across; places.place < left + columns; places.advance())
-            value = plus(value, values[places.place]);
+        const float* values = plane + static_cast<long long>(down.place - top) * columns;
+        for (Places along = across; along.place < left + columns; along.advance())
+            value = plus(value, values[along.place - left]);
     }
     *pixel = value;
 }
