@@ -1,4 +1,5 @@
-//! Where the time of a step goes, layer by layer: `cargo bench -p pentimento-plugin --bench layers [-- SIZE...]`.
+//! Where the time of a step goes, layer by layer: `cargo bench -p pentimento-plugin --bench layers [-- SIZE...]
+//! [--instructions=NAME]`.
 //!
 //! For each size in pixels (512 where there is none) a table: seconds of every layer, medians of 9 steps; the
 //! operations per second that this is, counted as a direct convolution and as the products that are left after
@@ -6,6 +7,8 @@
 //! registers, bytes moved of those that could be copied, both measured beforehand. Where both shares are small, most of
 //! the time goes into the transforms.
 
+#[path = "subject/processor.rs"]
+mod processor;
 mod subject;
 
 use pentimento_plugin::Result;
@@ -17,14 +20,19 @@ use subject::{Subject, median};
 const STEPS: usize = 9;
 
 fn main() -> Result<()> {
-    let sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let arguments: Vec<String> = std::env::args().collect();
+    let sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    let mut names = arguments
+        .iter()
+        .filter_map(|argument| argument.strip_prefix("--instructions="));
+    let instructions = names.next();
     let sizes = if sizes.is_empty() { vec![512] } else { sizes };
     for size in sizes {
-        let mut backend = CpuBackend::new(subject::network(), 0)?;
+        let mut backend = processor::processor(subject::network(), instructions)?;
         let subject = Subject::new(&mut backend, size)?;
         let peak = backend.peak();
         println!(
-            "{size} px, {}: at most {:.0} GFLOP/s in registers, {:.1} GB/s copied",
+            "{size} px, {}: at most {:.0} GFLOP/s, {:.1} GB/s copied",
             backend.description(),
             peak.operations / 1e9,
             peak.bytes / 1e9

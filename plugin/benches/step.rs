@@ -1,19 +1,20 @@
 //! Seconds of one evaluation of the article's objective, forward and backward to the pixels, by picture size:
 //! `cargo bench -p pentimento-plugin --bench step [-- SIZE...] [--repetitions=N]
-//! [--device=NAME] [--draft]`.
+//! [--device=NAME] [--instructions=NAME] [--draft]`.
 //!
-//! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named; a card
-//! computes a draft when told to. Each line
-//! gives the median and the least of the repetitions (7), the peak memory of the process so far, and what a card's memory
+//! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named, with the
+//! fastest of its instruction sets where none is (AMX, AVX-512, AVX2, plain); a card computes a draft when told to. Each
+//! line gives the median and the least of the repetitions (7), the peak memory of the process so far, and what a card's memory
 //! is taken of. `compare.py` and `card.py` run this beside another program.
 
 #[path = "../tests/process/mod.rs"]
 mod process;
+#[path = "subject/processor.rs"]
+mod processor;
 mod subject;
 
 use std::time::Instant;
 
-use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::{self, Backend};
 use pentimento_plugin::{Error, Result, settings};
 use process::memory;
@@ -22,11 +23,14 @@ use subject::{Subject, median};
 fn main() -> Result<()> {
     let (mut sizes, mut repetitions) = (Vec::new(), 7);
     let (mut device, mut precision) = (settings::Device::Cpu, settings::Precision::Standard);
+    let mut instructions = None;
     for argument in std::env::args().skip(1) {
         if let Some(Ok(number)) = argument.strip_prefix("--repetitions=").map(str::parse) {
             repetitions = usize::max(number, 1);
         } else if let Some(name) = argument.strip_prefix("--device=") {
             device = name.parse().map_err(|reason| Error::argument("--device", reason))?;
+        } else if let Some(name) = argument.strip_prefix("--instructions=") {
+            instructions = Some(name.to_owned());
         } else if argument == "--draft" {
             precision = settings::Precision::Draft;
         } else {
@@ -34,7 +38,7 @@ fn main() -> Result<()> {
         }
     }
     let mut backend: Box<dyn Backend> = match device {
-        settings::Device::Cpu => Box::new(CpuBackend::new(subject::network(), 0)?),
+        settings::Device::Cpu => Box::new(processor::processor(subject::network(), instructions.as_deref())?),
         card => compute::open(card, precision, "", 0)?.backend,
     };
     let sizes = if sizes.is_empty() { vec![128, 256, 512] } else { sizes };

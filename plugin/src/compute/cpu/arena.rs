@@ -11,6 +11,7 @@
 use super::buffer::Buffer;
 use super::first::FirstLayer;
 use super::injection::MomentsFactor;
+use super::instructions::InstructionSet;
 use super::lanes::Lanes;
 use super::moments::Sums;
 use super::outline::{Outline, buffers};
@@ -60,7 +61,7 @@ pub struct Arena {
 
 impl Arena {
     /// Memory for a plan that has been checked, and for all that are no larger and otherwise alike.
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, instructions: InstructionSet) -> Self {
         let regions = plan.regions.as_ref().map_or(1, |regions| regions.dims()[0]);
         let layers = Outline::of(plan).into_iter().map(|outline| LayerMemory {
             outline,
@@ -75,7 +76,9 @@ impl Arena {
                 let channels = outline.layer.outputs();
                 StyleMemory {
                     sums: Sums::new(channels, tap.window.height * tap.window.width),
-                    factors: (0..regions).map(|_| MomentsFactor::new(channels)).collect(),
+                    factors: (0..regions)
+                        .map(|_| MomentsFactor::new(instructions, channels))
+                        .collect(),
                 }
             }),
         });

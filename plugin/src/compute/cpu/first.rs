@@ -8,11 +8,13 @@
 //! The picture crosses the seam as RGB from 0 to 1; the network wants `(255 picture - mean) / deviation`, with its
 //! channels in its own order, and the zeros around the map are zeros of that space.
 
+use std::array::from_fn;
+
 use super::disjoint::Disjoint;
 use super::instructions::Instructions;
 use super::lanes::{Grid, Lanes, WIDTH};
 use super::maps::Sink;
-use super::product::{COLUMNS, pack_columns, packed_columns, packed_index};
+use super::product::{COLUMNS, pack_columns, packed_columns, panel_len};
 use super::workers::{Task, Workers};
 use crate::network::{Convolution, Normalisation};
 
@@ -36,7 +38,7 @@ const REACH: usize = 3;
 /// conv1_1's weights as the matrices of its two products, and the network's input space.
 pub struct FirstLayer {
     forward: Vec<[Lanes; 2]>,
-    backward: Vec<[Lanes; 2]>,
+    backward: Vec<Lanes>,
     normalisation: Normalisation,
 }
 
@@ -45,15 +47,22 @@ impl FirstLayer {
     pub const MULTIPLICATIONS: usize = TAPS * FEATURES;
 
     /// Packs the weights `[64, 3, 3, 3]`.
-    pub fn new(convolution: &Convolution, normalisation: Normalisation) -> Self {
+    pub fn new(workers: &Workers, convolution: &Convolution, normalisation: Normalisation) -> Self {
         let weight = |tap: usize, feature: usize| {
             let (tap, channel) = (tap / CHANNELS, tap % CHANNELS);
             convolution.weight[(feature * CHANNELS + channel) * 9 + tap]
         };
-        let mut forward = vec![[Lanes::ZERO; 2]; packed_columns(TAPS, FEATURES)];
-        let mut backward = vec![[Lanes::ZERO; 2]; packed_columns(FEATURES, TAPS)];
-        pack_columns(TAPS, FEATURES, &mut forward, weight);
-        pack_columns(FEATURES, TAPS, &mut backward, |feature, tap| weight(tap, feature));
+        // Taps that are padded are never read.
+        let forward = (0..FEATURES / COLUMNS * DEPTH).map(|index| {
+            let (panel, tap) = (index / DEPTH, (index % DEPTH).min(TAPS - 1));
+            let lanes = |half| Lanes(from_fn(|lane| weight(tap, panel * COLUMNS + half * WIDTH + lane)));
+            [lanes(0), lanes(1)]
+        });
+        let forward = forward.collect();
+        let mut backward = vec![Lanes::ZERO; packed_columns(workers.instructions(), FEATURES, TAPS)];
+        pack_columns(workers, FEATURES, TAPS, &mut backward, |feature, tap| {
+            weight(tap, feature)
+        });
         Self {
             forward,
             backward,
@@ -213,16 +222,23 @@ impl Backward<'_> {
             shares.fill([Lanes::ZERO; 2]);
             return;
         }
-        let blocks = FEATURES / WIDTH;
         let pixels = (0..width).step_by(I::ROWS);
         for (first, shares) in pixels.zip(shares[1..].chunks_exact_mut(I::ROWS)) {
             let count = I::ROWS.min(width - first);
-            for block in 0..blocks {
-                let start = self.grid.index(block, row, first);
-                packed[packed_index(I::ROWS, blocks, 0, block)..][..count]
-                    .copy_from_slice(&self.gradient[start..start + count]);
+            for pair in 0..FEATURES / COLUMNS {
+                let [low, high] =
+                    [2 * pair, 2 * pair + 1].map(|block| &self.gradient[self.grid.index(block, row, first)..][..count]);
+                let depths = panel_len::<I>(count, COLUMNS);
+                let packed = &mut packed[pair * depths..][..depths];
+                for (row, (low, high)) in low.iter().zip(high).enumerate() {
+                    I::pack_row(packed, row, [*low, *high]);
+                }
             }
-            I::multiply(packed, &self.layer.backward, shares, &[]);
+            let packed = &packed[..panel_len::<I>(count, FEATURES)];
+            I::begin(count);
+            // SAFETY: between the two.
+            unsafe { I::multiply(count, packed, &self.layer.backward, &mut shares[..count], [&[]; 2]) }
+            I::end();
         }
         shares[0] = [Lanes::ZERO; 2];
         shares[1 + width] = [Lanes::ZERO; 2];
@@ -231,7 +247,7 @@ impl Backward<'_> {
 
 impl Task for Backward<'_> {
     fn scratch<I: Instructions>(&self) -> usize {
-        I::ROWS * FEATURES / WIDTH + REACH * self.stride::<I>() * COLUMNS / WIDTH
+        panel_len::<I>(I::ROWS, FEATURES) + REACH * self.stride::<I>() * COLUMNS / WIDTH
     }
 
     #[inline(always)]
@@ -240,7 +256,7 @@ impl Task for Backward<'_> {
         let Normalisation {
             channels, deviation, ..
         } = self.layer.normalisation;
-        let (packed, shares) = scratch.split_at_mut(I::ROWS * FEATURES / WIDTH);
+        let (packed, shares) = scratch.split_at_mut(panel_len::<I>(I::ROWS, FEATURES));
         let shares = shares.as_chunks_mut().0;
         let stride = self.stride::<I>();
         // Each row's shares take the place of those that nothing needs any more. The one above the first is row -1.

@@ -1,10 +1,12 @@
 //! The memory that plans will take, without taking it.
 
 use super::first::FirstLayer;
+use super::instructions::InstructionSet;
 use super::lanes::Lanes;
 use super::moments::Sums;
 use super::outline::{Outline, buffers};
-use super::winograd::{Variant, Weights};
+use super::weights::Weights;
+use super::winograd::Variant;
 use crate::compute::{Plan, Tiling, Window};
 use crate::network::Layer;
 
@@ -13,6 +15,9 @@ use crate::network::Layer;
 const KEPT: usize = 512 << 20;
 /// What each thread needs for the transformed tiles of its block, at most.
 const SCRATCH: usize = 20 << 20;
+/// The same where numbers are multiplied in parts, and what the threads have together for theirs.
+const PARTS_SCRATCH: usize = 4 << 20;
+const PARTS_SHARED: usize = 52 << 20;
 /// Bytes per pixel of the pictures that go in and come out, and of copies on their way.
 const PICTURES: usize = 4 * 3 * size_of::<f32>();
 
@@ -57,7 +62,7 @@ pub fn kept_weights(tiling: &Tiling) -> usize {
 }
 
 /// The peak in bytes of forward and backward passes on so many threads, transformed weights included.
-pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
+pub fn bytes(tiling: &Tiling, threads: usize, instructions: InstructionSet) -> u64 {
     let largest = tiling.largest();
     let maps = arena(&largest) + held(tiling.parts());
     // As they come, and once more on each coarser grid: a third more.
@@ -75,11 +80,16 @@ pub fn bytes(tiling: &Tiling, threads: usize) -> u64 {
     let layers = Outline::of(tiling.plan()).into_iter().skip(1);
     let transformed = layers.map(|Outline { layer, grid, .. }| {
         let (inputs, outputs) = (layer.inputs(), layer.outputs());
-        Weights::bytes(Variant::choose(grid, inputs, outputs), inputs, outputs)
+        Weights::bytes(Variant::choose(instructions, grid, inputs, outputs), inputs, outputs)
     });
     let both_ways = 2 * transformed.clone().sum::<usize>();
     let passing = transformed.max().unwrap_or(0);
     let weights = both_ways.min(kept_weights(tiling) + passing);
     let pictures = PICTURES * largest.height * largest.width;
-    (maps + regions + sums.sum::<usize>() + weights + threads * SCRATCH + pictures) as u64
+    let scratch = if instructions.multiplies_parts() {
+        PARTS_SHARED + threads * PARTS_SCRATCH
+    } else {
+        threads * SCRATCH
+    };
+    (maps + regions + sums.sum::<usize>() + weights + scratch + pictures) as u64
 }

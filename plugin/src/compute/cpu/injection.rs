@@ -17,10 +17,10 @@
 use std::ops::Range;
 
 use super::disjoint::Disjoint;
-use super::instructions::Instructions;
+use super::instructions::{InstructionSet, Instructions};
 use super::lanes::{Grid, Lanes, WIDTH};
 use super::moments::runs;
-use super::product::{COLUMNS, pack_columns, packed_columns, packed_index};
+use super::product::{COLUMNS, pack_columns, packed_columns, panel_len};
 use super::workers::{Task, Workers};
 use crate::compute::Window;
 
@@ -32,25 +32,25 @@ const CHUNKS: usize = 32;
 /// The derivatives with respect to the moments over one region, ready to be multiplied.
 pub struct MomentsFactor {
     /// `(S + S^T) / W`, packed.
-    second: Vec<[Lanes; 2]>,
+    second: Vec<Lanes>,
     /// `s / W`, `[C/32]`.
     mean: Vec<[Lanes; 2]>,
 }
 
 impl MomentsFactor {
-    /// Room for a layer's channels, a multiple of 32.
-    pub fn new(channels: usize) -> Self {
+    /// Room for a layer's channels, a multiple of 32, as these instructions want them.
+    pub fn new(set: InstructionSet, channels: usize) -> Self {
         Self {
-            second: vec![[Lanes::ZERO; 2]; packed_columns(channels, channels)],
+            second: vec![Lanes::ZERO; packed_columns(set, channels, channels)],
             mean: vec![[Lanes::ZERO; 2]; channels / COLUMNS],
         }
     }
 
     /// Takes the derivatives `second` `[C, C]` and `mean` `[C]` over a region whose weights sum to `weight`.
-    pub fn set(&mut self, second: &[f32], mean: &[f32], weight: f64) {
+    pub fn set(&mut self, workers: &Workers, second: &[f32], mean: &[f32], weight: f64) {
         let channels = mean.len();
         let scale = if weight > 0.0 { (1.0 / weight) as f32 } else { 0.0 };
-        pack_columns(channels, channels, &mut self.second, |row, column| {
+        pack_columns(workers, channels, channels, &mut self.second, |row, column| {
             (second[row * channels + column] + second[column * channels + row]) * scale
         });
         for (lanes, mean) in self.mean.as_flattened_mut().iter_mut().zip(mean.chunks_exact(WIDTH)) {
@@ -130,17 +130,21 @@ impl Writing<'_> {
             grid, window, features, ..
         } = *self.injection;
         let blocks = self.injection.blocks();
-        for block in 0..blocks {
+        let (panel, depths) = (
+            panel_len::<I>(I::ROWS, blocks * WIDTH),
+            panel_len::<I>(I::ROWS, COLUMNS),
+        );
+        for pair in 0..blocks / 2 {
             let mut row = 0;
             for (start, length) in runs(grid, window, pixels.clone()) {
-                // SAFETY: these pixels are in this piece alone, and written only after they are packed.
-                let mut features = unsafe { &*features.slice(block * grid.pixels() + start, length) };
-                while !features.is_empty() {
-                    // As far as the run and the panel go.
-                    let (now, later) = features.split_at(features.len().min(I::ROWS - row % I::ROWS));
-                    packed[packed_index(I::ROWS, blocks, row, block)..][..now.len()].copy_from_slice(now);
-                    row += now.len();
-                    features = later;
+                let [low, high] = [2 * pair, 2 * pair + 1].map(|block| {
+                    // SAFETY: these pixels are in this piece alone, and written only after they are packed.
+                    unsafe { &*features.slice(block * grid.pixels() + start, length) }
+                });
+                for (low, high) in low.iter().zip(high) {
+                    let start = row / I::ROWS * panel + pair * depths;
+                    I::pack_row(&mut packed[start..start + depths], row % I::ROWS, [*low, *high]);
+                    row += 1;
                 }
             }
         }
@@ -157,13 +161,13 @@ impl Writing<'_> {
         next: [&[Lanes]; 2],
     ) {
         let depth = self.injection.blocks() * WIDTH;
-        let columns = &factor.second[pair * depth..][..depth];
-        let panels = packed.chunks_exact(I::ROWS * depth / WIDTH);
-        // Each of the two spread over half of the panels.
-        let mut next = next.into_iter().flat_map(|lanes| lanes.chunks(2 * I::ROWS));
-        for (rows, product) in panels.zip(product.chunks_exact_mut(I::ROWS)) {
-            I::multiply(rows, columns, product, next.next().unwrap_or_default());
-        }
+        let columns = panel_len::<I>(COLUMNS, depth);
+        let columns = &factor.second[pair * columns..][..columns];
+        let rows = packed.len() / panel_len::<I>(1, depth);
+        I::begin(I::ROWS);
+        // SAFETY: between the two.
+        unsafe { I::multiply(I::ROWS, packed, columns, &mut product[..rows], next) }
+        I::end();
     }
 
     /// Adds a region's product with two blocks of channels to the pixels' sums.
@@ -220,10 +224,10 @@ impl Writing<'_> {
         } = *self.injection;
         let blocks = self.injection.blocks();
         let total = self.injection.pixels();
-        let (packed, rest) = scratch.split_at_mut(self.chunk * blocks);
+        let (packed, rest) = scratch.split_at_mut(panel_len::<I>(self.chunk, blocks * WIDTH));
         let (product, sums) = rest.as_chunks_mut().0.split_at_mut(self.chunk);
         let panels = pixels.len().next_multiple_of(I::ROWS);
-        let packed = &mut packed[..panels * blocks];
+        let packed = &mut packed[..panel_len::<I>(panels, blocks * WIDTH)];
         if !self.injection.moments.is_empty() {
             self.pack::<I>(pixels.clone(), packed);
         }
@@ -274,7 +278,7 @@ impl Writing<'_> {
 
 impl Task for Writing<'_> {
     fn scratch<I: Instructions>(&self) -> usize {
-        self.chunk * (self.injection.blocks() + 4)
+        panel_len::<I>(self.chunk, self.injection.blocks() * WIDTH) + 4 * self.chunk
     }
 
     #[inline(always)]

@@ -3,13 +3,17 @@
 //! A kernel is a [`Kernel`] whose `run` is generic over [`Instructions`] and always inlined. [`InstructionSet::run`]
 //! calls it from inside a function that carries `#[target_feature]`, so that the compiler may use those instructions
 //! for the kernel's plain loops over [`Lanes`]. What differs between the sets beyond that is little: how many
-//! registers a matrix product may occupy, whether a product and a sum fuse into one instruction, and how lanes become
-//! bits and bits lanes, which compilers do not find by themselves.
+//! registers a matrix product may occupy or whether there is a unit for it ([`super::amx`]), whether a product and a sum
+//! fuse into one instruction, and how lanes become bits and bits lanes, which compilers do not find by themselves.
 //!
 //! `Plain` is whatever the target guarantees: SSE2 on x86-64, NEON on aarch64.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::lanes::Lanes;
-use super::product::register_tile;
+use super::product::{COLUMNS, multiply_panels, register_tile};
+#[cfg(test)]
+use super::{lanes::WIDTH, parts};
 
 /// What differs between instruction sets.
 pub trait Instructions: 'static {
@@ -37,9 +41,36 @@ pub trait Instructions: 'static {
     #[inline(always)]
     fn fetch<T>(_: &T) {}
 
-    /// Computes as many rows of a matrix product as `product` has, 1 to `Self::ROWS`, and fetches `next` meanwhile; see
-    /// [`register_tile`].
-    fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]], next: &[Lanes]);
+    /// Lanes that 32 numbers of a packed operand of a matrix product take.
+    const PACKED: usize = 2;
+
+    /// Packs two blocks of channels of a row: 32 depths of a panel of a left operand, whose rows lie in `packed`.
+    #[inline(always)]
+    fn pack_row(packed: &mut [Lanes], row: usize, channels: [Lanes; 2]) {
+        let (low, high) = packed.split_at_mut(packed.len() / 2);
+        (low[row], high[row]) = (channels[0], channels[1]);
+    }
+
+    /// Packs 32 depths of 32 columns, of a right operand.
+    #[inline(always)]
+    fn pack_columns(packed: &mut [Lanes], depths: &[[Lanes; 2]; COLUMNS]) {
+        packed.copy_from_slice(depths.as_flattened());
+    }
+
+    /// Prepares for products of panels of so many rows, 1 to `Self::ROWS`.
+    #[inline(always)]
+    fn begin(_rows: usize) {}
+
+    /// Ends what [`Instructions::begin`] has begun.
+    #[inline(always)]
+    fn end() {}
+
+    /// Multiplies panels of `rows` rows, 1 to `Self::ROWS`, with 32 columns, both packed, and fetches `next` meanwhile;
+    /// see [`super::product`].
+    ///
+    /// # Safety
+    /// [`Instructions::begin`] was called for as many rows, by this thread, and [`Instructions::end`] not yet.
+    unsafe fn multiply(rows: usize, left: &[Lanes], columns: &[Lanes], product: &mut [[Lanes; 2]], next: [&[Lanes]; 2]);
 }
 
 /// The instructions that every processor of the target has.
@@ -63,8 +94,14 @@ impl Instructions for Plain {
     }
 
     #[inline(always)]
-    fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]], next: &[Lanes]) {
-        type Tile = fn(&[Lanes], &[[Lanes; 2]], &mut [[Lanes; 2]], &[Lanes]);
+    unsafe fn multiply(
+        rows: usize,
+        left: &[Lanes],
+        columns: &[Lanes],
+        product: &mut [[Lanes; 2]],
+        next: [&[Lanes]; 2],
+    ) {
+        type Tile = fn(&[Lanes], &[Lanes], &mut [[Lanes; 2]], &[Lanes]);
         const TILES: [Tile; Plain::ROWS] = [
             register_tile::<Plain, 1, 1>,
             register_tile::<Plain, 2, 1>,
@@ -73,148 +110,41 @@ impl Instructions for Plain {
             register_tile::<Plain, 5, 1>,
             register_tile::<Plain, 6, 1>,
         ];
-        TILES[product.len() - 1](rows, columns, product, next);
+        multiply_panels(rows, left, columns, product, next, TILES[rows - 1]);
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
+mod x86;
 
-    use super::{Instructions, Kernel, Lanes, register_tile};
+/// The matrix unit as it is defined, on any processor: to test what is packed for it where there is none.
+#[cfg(test)]
+struct Emulated;
 
-    /// [`register_tile`], compiled for a set of instructions.
-    type Tile = unsafe fn(&[Lanes], &[[Lanes; 2]], &mut [[Lanes; 2]], &[Lanes]);
+#[cfg(test)]
+impl Instructions for Emulated {
+    const ROWS: usize = 2 * WIDTH;
+    const WIDE: bool = false;
+    const PACKED: usize = parts::PARTS;
 
-    /// AVX2 and FMA: sixteen registers of eight lanes.
-    pub struct Avx2;
-
-    impl Instructions for Avx2 {
-        const ROWS: usize = 6;
-        const WIDE: bool = false;
-
-        #[inline(always)]
-        fn multiply_add(factor: f32, lanes: Lanes, mut sum: Lanes) -> Lanes {
-            // SAFETY: this runs inside `run_avx2` alone, and each half is eight of sixteen floats.
-            unsafe {
-                let factor = _mm256_set1_ps(factor);
-                for first in [0, 8] {
-                    let (lanes, sum) = (lanes.0.as_ptr().add(first), sum.0.as_mut_ptr().add(first));
-                    let product = _mm256_fmadd_ps(factor, _mm256_loadu_ps(lanes), _mm256_loadu_ps(sum));
-                    _mm256_storeu_ps(sum, product);
-                }
-            }
-            sum
-        }
-
-        #[inline(always)]
-        fn above(lanes: Lanes, other: Lanes) -> u16 {
-            // SAFETY: this runs inside `run_avx2` alone, and each load reads eight of sixteen floats.
-            unsafe {
-                let half = |first: usize| {
-                    let (a, b) = (lanes.0.as_ptr().add(first), other.0.as_ptr().add(first));
-                    let above = _mm256_cmp_ps::<_CMP_GT_OQ>(_mm256_loadu_ps(a), _mm256_loadu_ps(b));
-                    _mm256_movemask_ps(above) as u16
-                };
-                half(0) | half(8) << 8
-            }
-        }
-
-        #[inline(always)]
-        fn fetch<T>(soon: &T) {
-            // SAFETY: the reference is valid, and nothing but the caches changes.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon).cast()) }
-        }
-
-        #[inline(always)]
-        fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]], next: &[Lanes]) {
-            const TILES: [Tile; Avx2::ROWS] = [tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>];
-            #[target_feature(enable = "avx2,fma")]
-            fn tile<const ROWS: usize>(
-                rows: &[Lanes],
-                columns: &[[Lanes; 2]],
-                product: &mut [[Lanes; 2]],
-                next: &[Lanes],
-            ) {
-                register_tile::<Avx2, ROWS, 1>(rows, columns, product, next);
-            }
-            // SAFETY: this runs inside `run_avx2` alone.
-            unsafe { TILES[product.len() - 1](rows, columns, product, next) }
-        }
+    #[inline(always)]
+    fn multiply_add(factor: f32, lanes: Lanes, sum: Lanes) -> Lanes {
+        Plain::multiply_add(factor, lanes, sum)
     }
 
-    /// AVX-512: 32 registers of sixteen lanes.
-    pub struct Avx512;
-
-    impl Instructions for Avx512 {
-        const ROWS: usize = 14;
-        const WIDE: bool = true;
-
-        #[inline(always)]
-        fn multiply_add(factor: f32, lanes: Lanes, mut sum: Lanes) -> Lanes {
-            // SAFETY: this runs inside `run_avx512` alone, and sixteen floats are read and written.
-            unsafe {
-                let (lanes, addend) = (_mm512_loadu_ps(lanes.0.as_ptr()), _mm512_loadu_ps(sum.0.as_ptr()));
-                let product = _mm512_fmadd_ps(_mm512_set1_ps(factor), lanes, addend);
-                _mm512_storeu_ps(sum.0.as_mut_ptr(), product);
-            }
-            sum
-        }
-
-        #[inline(always)]
-        fn above(lanes: Lanes, other: Lanes) -> u16 {
-            // SAFETY: this runs inside `run_avx512` alone, and each load reads sixteen floats.
-            unsafe {
-                let (a, b) = (_mm512_loadu_ps(lanes.0.as_ptr()), _mm512_loadu_ps(other.0.as_ptr()));
-                _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b)
-            }
-        }
-
-        #[inline(always)]
-        fn masked(mut lanes: Lanes, bits: u16) -> Lanes {
-            // SAFETY: this runs inside `run_avx512` alone, and sixteen floats are read and written.
-            unsafe {
-                let masked = _mm512_maskz_loadu_ps(bits, lanes.0.as_ptr());
-                _mm512_storeu_ps(lanes.0.as_mut_ptr(), masked);
-            }
-            lanes
-        }
-
-        #[inline(always)]
-        fn fetch<T>(soon: &T) {
-            // SAFETY: the reference is valid, and nothing but the caches changes.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon).cast()) }
-        }
-
-        #[inline(always)]
-        fn multiply(rows: &[Lanes], columns: &[[Lanes; 2]], product: &mut [[Lanes; 2]], next: &[Lanes]) {
-            #[rustfmt::skip]
-            const TILES: [Tile; Avx512::ROWS] = [
-                tile::<1>, tile::<2>, tile::<3>, tile::<4>, tile::<5>, tile::<6>, tile::<7>,
-                tile::<8>, tile::<9>, tile::<10>, tile::<11>, tile::<12>, tile::<13>, tile::<14>,
-            ];
-            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-            fn tile<const ROWS: usize>(
-                rows: &[Lanes],
-                columns: &[[Lanes; 2]],
-                product: &mut [[Lanes; 2]],
-                next: &[Lanes],
-            ) {
-                register_tile::<Avx512, ROWS, 2>(rows, columns, product, next);
-            }
-            // SAFETY: this runs inside `run_avx512` alone.
-            unsafe { TILES[product.len() - 1](rows, columns, product, next) }
-        }
+    #[inline(always)]
+    fn pack_row(packed: &mut [Lanes], row: usize, channels: [Lanes; 2]) {
+        parts::pack_row(packed, row, channels);
     }
 
-    #[target_feature(enable = "avx2,fma")]
-    pub fn run_avx2<K: Kernel>(kernel: K) {
-        kernel.run::<Avx2>();
+    #[inline(always)]
+    fn pack_columns(packed: &mut [Lanes], depths: &[[Lanes; 2]; COLUMNS]) {
+        parts::pack_columns(packed, depths);
     }
 
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-    pub fn run_avx512<K: Kernel>(kernel: K) {
-        kernel.run::<Avx512>();
+    #[inline(always)]
+    unsafe fn multiply(rows: usize, left: &[Lanes], columns: &[Lanes], product: &mut [[Lanes; 2]], _: [&[Lanes]; 2]) {
+        parts::multiply(rows, left, columns, product);
     }
 }
 
@@ -225,17 +155,21 @@ pub trait Kernel {
     fn run<I: Instructions>(self);
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Set {
     Plain,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Amx,
+    #[cfg(test)]
+    Emulated,
 }
 
 /// An instruction set that this processor has: a value exists only after the processor was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InstructionSet(Set);
 
 impl InstructionSet {
@@ -253,11 +187,27 @@ impl InstructionSet {
                     && is_x86_feature_detected!("avx512bw")
                 {
                     sets.push(Self(Set::Avx512));
+                    if amx::is_usable() {
+                        sets.push(Self(Set::Amx));
+                    }
                 }
             }
         }
         sets.reverse();
         sets
+    }
+
+    /// [`available`](Self::available), and the matrix unit emulated.
+    #[cfg(test)]
+    pub fn tested() -> Vec<Self> {
+        let mut sets = Self::available();
+        sets.push(Self(Set::Emulated));
+        sets
+    }
+
+    /// Whether operands of matrix products are packed in parts of their numbers.
+    pub fn multiplies_parts(self) -> bool {
+        self.packed() != Plain::PACKED
     }
 
     /// The fastest that this processor has.
@@ -273,6 +223,10 @@ impl InstructionSet {
             Set::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx => "AMX",
+            #[cfg(test)]
+            Set::Emulated => "emulated AMX",
         }
     }
 
@@ -284,6 +238,21 @@ impl InstructionSet {
             Set::Avx2 => x86::Avx2::ROWS,
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => x86::Avx512::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx => x86::Amx::ROWS,
+            #[cfg(test)]
+            Set::Emulated => Emulated::ROWS,
+        }
+    }
+
+    /// [`Instructions::PACKED`] of this set.
+    pub fn packed(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx => x86::Amx::PACKED,
+            #[cfg(test)]
+            Set::Emulated => Emulated::PACKED,
+            _ => Plain::PACKED,
         }
     }
 
@@ -291,12 +260,17 @@ impl InstructionSet {
     pub fn run<K: Kernel>(self, kernel: K) {
         match self.0 {
             Set::Plain => kernel.run::<Plain>(),
+            #[cfg(test)]
+            Set::Emulated => kernel.run::<Emulated>(),
             // SAFETY: the value exists, so `available` found these features on this processor.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { x86::run_avx2(kernel) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { x86::run_avx512(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx => unsafe { x86::run_amx(kernel) },
         }
     }
 }

@@ -8,9 +8,10 @@
 //!
 //! - [`lanes`], sixteen channels of a pixel, and how feature maps are stored;
 //! - [`instructions`], the same kernels for AVX-512, AVX2 and everything else, chosen at run time;
+//! - `parts` and `amx`, products of float32 on a matrix unit for bfloat16, where there is one;
 //! - [`workers`] and [`disjoint`], threads, and buffers that they write together;
 //! - [`product`], matrix products in registers;
-//! - [`transform`] and [`winograd`], convolution with less than half of the multiplications;
+//! - [`transform`], [`weights`] and [`winograd`], convolution with less than half of the multiplications;
 //! - [`maps`] and [`pool`], what is fused into a convolution on either side;
 //! - [`first`], for conv1_1;
 //! - [`moments`], [`content`], [`injection`], statistics and what they say to the features;
@@ -26,6 +27,8 @@
     reason = "kernels index several arrays by the same constants, which iterators would hide"
 )]
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod arena;
 mod buffer;
 mod content;
@@ -44,6 +47,8 @@ mod moments;
 pub(in crate::compute) mod oracle;
 mod outline;
 mod part;
+#[cfg(any(target_arch = "x86_64", test))]
+mod parts;
 mod pass;
 mod pool;
 mod product;
@@ -51,6 +56,7 @@ pub mod profile;
 #[cfg(test)]
 pub(in crate::compute) mod tests;
 mod transform;
+mod weights;
 mod winograd;
 mod workers;
 
@@ -100,9 +106,10 @@ impl CpuBackend {
     /// # Errors
     /// When threads cannot be started.
     pub fn with_instructions(network: Arc<Network>, threads: usize, instructions: InstructionSet) -> Result<Self> {
+        let workers = Workers::new(threads, instructions)?;
         Ok(Self {
-            workers: Workers::new(threads, instructions)?,
-            model: Model::new(&network),
+            model: Model::new(&workers, &network),
+            workers,
             prepared: None,
         })
     }
@@ -194,7 +201,7 @@ impl Backend for CpuBackend {
     }
 
     fn memory(&self, tiling: &Tiling) -> u64 {
-        footprint::bytes(tiling, self.workers.threads())
+        footprint::bytes(tiling, self.workers.threads(), self.workers.instructions())
     }
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
@@ -202,10 +209,12 @@ impl Backend for CpuBackend {
         let room = footprint::kept_weights(tiling);
         // The old arena goes before the new one comes.
         self.prepared = None;
-        self.model.weights.plan(&Outline::of(tiling.plan()), room);
+        self.model
+            .weights
+            .plan(self.workers.instructions(), &Outline::of(tiling.plan()), room);
         self.prepared = Some(Prepared {
             parts: tiling.parts().iter().map(Part::new).collect::<Result<_>>()?,
-            arena: Arena::new(&largest),
+            arena: Arena::new(&largest, self.workers.instructions()),
             went_forward: None,
             stopwatch: Stopwatch::new(),
         });
@@ -268,7 +277,7 @@ impl Backend for CpuBackend {
             for ((factor, &weight), region) in style.factors.iter_mut().zip(weights).zip(regions) {
                 let second = values(&region.second, &[channels, channels])?;
                 let mean = values(&region.mean, &[channels])?;
-                factor.set(&second, &mean, weight);
+                factor.set(&self.workers, &second, &mean, weight);
             }
             stopwatch.lap(layer, Work::Statistics);
         }

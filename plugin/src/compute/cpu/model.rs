@@ -9,9 +9,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::first::FirstLayer;
+use super::instructions::InstructionSet;
 use super::lanes::{Lanes, WIDTH};
 use super::outline::Outline;
-use super::winograd::{Direction, Kernels, Variant, Weights};
+use super::weights::{Direction, Kernels, Weights};
+use super::winograd::Variant;
 use super::workers::Workers;
 use crate::network::{Convolution, Layer, Network};
 
@@ -27,10 +29,10 @@ pub struct Model {
 
 impl Model {
     /// Packs what is small.
-    pub fn new(network: &Arc<Network>) -> Self {
+    pub fn new(workers: &Workers, network: &Arc<Network>) -> Self {
         let biases = |convolution: &Convolution| convolution.bias.chunks_exact(WIDTH).map(Lanes::load).collect();
         Self {
-            first: FirstLayer::new(&network.convolutions[0], network.normalisation),
+            first: FirstLayer::new(workers, &network.convolutions[0], network.normalisation),
             biases: network.convolutions.iter().map(biases).collect(),
             weights: TransformedWeights {
                 network: network.clone(),
@@ -66,11 +68,11 @@ pub struct TransformedWeights {
 impl TransformedWeights {
     /// Chooses variants for a picture's layers, and keeps as many of them as `room` bytes hold. The
     /// picture's parts go by the same: so their features come out as the whole picture's do, to the bit.
-    pub fn plan(&mut self, layers: &[Outline], mut room: usize) {
+    pub fn plan(&mut self, set: InstructionSet, layers: &[Outline], mut room: usize) {
         let mut kept = HashMap::new();
         // The topmost are the largest, and cost the most for the fewest pixels.
         for &Outline { layer, grid, .. } in layers.iter().skip(1).rev() {
-            let variant = Variant::choose(grid, layer.inputs(), layer.outputs());
+            let variant = Variant::choose(set, grid, layer.inputs(), layer.outputs());
             self.variants[layer.index()] = variant;
             let bytes = Weights::bytes(variant, layer.inputs(), layer.outputs());
             for direction in [Direction::Forward, Direction::Backward] {

@@ -16,7 +16,8 @@ use super::first::FirstLayer;
 use super::instructions::Instructions;
 use super::lanes::Lanes;
 use super::outline::Outline;
-use super::winograd::Weights;
+use super::product::{COLUMNS, panel_len};
+use super::weights::Weights;
 use super::workers::{Task, Workers};
 use super::{CpuBackend, unprepared};
 use crate::Result;
@@ -96,7 +97,7 @@ pub struct LayerProfile {
 /// The most that all of a backend's threads do together, measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Peak {
-    /// Operations per second, in registers alone.
+    /// Operations per second, in registers alone, or of a matrix unit on what the first cache holds.
     pub operations: f64,
     /// Bytes per second, read and written, in copying what no cache of a core holds.
     pub bytes: f64,
@@ -154,6 +155,7 @@ impl CpuBackend {
             operations::<2>(&self.workers),
             operations::<6>(&self.workers),
             operations::<12>(&self.workers),
+            products(&self.workers),
         ];
         Peak {
             operations: rates.into_iter().fold(0.0, f64::max),
@@ -243,6 +245,41 @@ impl<const SUMS: usize> Task for Registers<SUMS> {
             }
         }
         black_box(sums);
+    }
+}
+
+/// Operations per second of matrix products.
+fn products(workers: &Workers) -> f64 {
+    let rows = workers.instructions().rows();
+    let operations = (2 * Products::ROUNDS * rows * Products::DEPTH * COLUMNS) as f64;
+    best_rate(workers, 16 * workers.threads(), operations, &Products)
+}
+
+/// Each piece multiplies one panel with one of columns, both of zeros.
+struct Products;
+
+impl Products {
+    const ROUNDS: usize = 1 << 9;
+    const DEPTH: usize = 128;
+}
+
+impl Task for Products {
+    fn scratch<I: Instructions>(&self) -> usize {
+        panel_len::<I>(I::ROWS + COLUMNS, Self::DEPTH) + 2 * I::ROWS
+    }
+
+    #[inline(always)]
+    fn run<I: Instructions>(&self, _: usize, scratch: &mut [Lanes]) {
+        scratch.fill(Lanes::ZERO);
+        let (left, rest) = scratch.split_at_mut(panel_len::<I>(I::ROWS, Self::DEPTH));
+        let (columns, product) = rest.split_at_mut(panel_len::<I>(COLUMNS, Self::DEPTH));
+        let product = &mut product.as_chunks_mut().0[..I::ROWS];
+        I::begin(I::ROWS);
+        for _ in 0..Self::ROUNDS {
+            // SAFETY: it has begun with as many rows.
+            unsafe { I::multiply(I::ROWS, black_box(left), columns, product, [&[]; 2]) }
+        }
+        I::end();
     }
 }
 

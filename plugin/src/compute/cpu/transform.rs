@@ -28,8 +28,40 @@
 //! not change the cost but does change the rounding (Barabasz et al. 2020): at 0, 11/16, -11/16, 3/2, -3/2 a layer of
 //! F(4) loses about half of what it loses at the customary 0, 1, -1, 2, -2.
 
+use super::disjoint::Disjoint;
 use super::instructions::Instructions;
 use super::lanes::{Lanes, one_by_one};
+
+/// A tile's inputs. (A closure might be compiled by itself, for the target's baseline.)
+pub trait Inputs {
+    /// Sixteen channels of one of two blocks of them, at a row and a column of the tile. Must be `#[inline(always)]`.
+    fn read<I: Instructions>(&self, block: usize, row: usize, column: usize) -> Lanes;
+}
+
+/// Where a tile's transformed inputs go: into a row of the left operand of each position's product.
+pub struct Packing<'a> {
+    /// The left operands.
+    pub operand: Disjoint<'a, Lanes>,
+    /// Where the first position has two blocks of channels of the row's panel.
+    pub first: usize,
+    /// Their length.
+    pub length: usize,
+    /// From there to the next position's.
+    pub stride: usize,
+    /// The tile's row in the panel.
+    pub row: usize,
+}
+
+impl Packing<'_> {
+    /// # Safety
+    /// No other thread uses these channels of this panel.
+    #[inline(always)]
+    unsafe fn write<I: Instructions>(&mut self, position: usize, channels: [Lanes; 2]) {
+        // SAFETY: as the caller says.
+        let packed = unsafe { self.operand.slice(self.first + position * self.stride, self.length) };
+        I::pack_row(packed, self.row, channels);
+    }
+}
 
 /// F(OUT, 3) in one dimension; `IN` is `OUT + 2`.
 pub trait Transform<const OUT: usize, const IN: usize>: Sync {
@@ -42,30 +74,37 @@ pub trait Transform<const OUT: usize, const IN: usize>: Sync {
     /// `A^T m`.
     fn output<I: Instructions>(m: [Lanes; IN]) -> [Lanes; OUT];
 
-    /// `B^T d B`: reads the inputs by row and column, writes what becomes of them by position. In `half` the columns are
-    /// transformed meanwhile, over anything that is in it: to set it to 0 for each tile would take a while.
+    /// `B^T d B` of two blocks of channels: takes the inputs by block, row and column, and packs what becomes of them by
+    /// position. In `half` the columns are transformed meanwhile, over anything that is in it: to set it to 0 for each
+    /// tile would take a while.
+    ///
+    /// # Safety
+    /// No other thread uses these channels of the panel that they are packed into.
     #[inline(always)]
-    fn input_tile<I: Instructions>(
-        half: &mut [[Lanes; IN]; IN],
-        read: impl Fn(usize, usize) -> Lanes,
-        mut write: impl FnMut(usize, Lanes),
+    unsafe fn input_tile<I: Instructions>(
+        half: &mut [[[Lanes; IN]; IN]; 2],
+        inputs: &impl Inputs,
+        packing: &mut Packing,
     ) {
-        for column in 0..IN {
-            one_by_one();
-            let mut d = [Lanes::ZERO; IN];
-            for row in 0..IN {
-                d[row] = read(row, column);
-            }
-            let d = Self::input::<I>(d);
-            for row in 0..IN {
-                half[row][column] = d[row];
+        for block in 0..2 {
+            for column in 0..IN {
+                one_by_one();
+                let mut d = [Lanes::ZERO; IN];
+                for row in 0..IN {
+                    d[row] = inputs.read::<I>(block, row, column);
+                }
+                let d = Self::input::<I>(d);
+                for row in 0..IN {
+                    half[block][row][column] = d[row];
+                }
             }
         }
         for row in 0..IN {
             one_by_one();
-            let d = Self::input::<I>(half[row]);
+            let (low, high) = (Self::input::<I>(half[0][row]), Self::input::<I>(half[1][row]));
             for column in 0..IN {
-                write(row * IN + column, d[column]);
+                // SAFETY: as the caller says.
+                unsafe { packing.write::<I>(row * IN + column, [low[column], high[column]]) }
             }
         }
     }

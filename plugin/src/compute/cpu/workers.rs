@@ -5,7 +5,7 @@
 //! step and stays.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Buffer;
 use super::instructions::{InstructionSet, Instructions, Kernel};
@@ -26,6 +26,7 @@ pub struct Workers {
     pool: rayon::ThreadPool,
     instructions: InstructionSet,
     scratch: Vec<Mutex<Buffer<Lanes>>>,
+    shared: Mutex<Buffer<Lanes>>,
 }
 
 impl Workers {
@@ -39,12 +40,18 @@ impl Workers {
             pool,
             instructions,
             scratch,
+            shared: Mutex::new(Buffer::EMPTY),
         })
     }
 
     /// The number of threads.
     pub fn threads(&self) -> usize {
         self.scratch.len()
+    }
+
+    /// Memory for what one task makes and another reads. It holds what earlier ones left.
+    pub fn shared(&self) -> MutexGuard<'_, Buffer<Lanes>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instructions that tasks run with.
