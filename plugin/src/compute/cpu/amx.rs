@@ -1,8 +1,7 @@
 //! AMX: the matrix unit of server processors since Sapphire Rapids, put to use for float32.
 //!
 //! The unit multiplies a tile of 16 rows by 32 depths with one of 32 depths by 16 columns, bfloat16 both, and adds to a
-//! tile of float32 sums, all in the time of sixteen fused multiplications and additions of AVX-512: sixteen times as
-//! many products. So six of parts ([`super::parts`]) in place of each leave more than twice the speed. A tile product
+//! tile of float32 sums, 8192 products in the time of 32 instructions of AVX-512, which make 512. So six of parts ([`super::parts`]) in place of each leave more than twice the speed. A tile product
 //! adds its 32 depths among each other before it adds to the sums, so these round six times where a chain of float32
 //! would round 32 times.
 //!
@@ -22,6 +21,7 @@ pub const ROWS: usize = 2 * TILE;
 
 /// Rows of a tile.
 const TILE: usize = 16;
+
 /// What tiles look like: the operand of `ldtilecfg` (Intel's manual, volume 1, chapter 18).
 #[repr(C, align(64))]
 struct Configuration {
