@@ -196,7 +196,7 @@ fn the_cpu_backend_agrees_with_float64_by_all_instructions() {
 
 /// Every step's loss to 1e-4, and the picture after the last to 0.1 of 255 in the mean, of which rounding to 8 bits is
 /// 0.29: f32 is not f64, and where there is next to no gradient, Adam, which goes by its sign at first, makes whole steps
-/// of 0.17 of what rounding says.
+/// of 0.17 of what rounding says. There are 25, and a few places are so indifferent that several go astray.
 #[test]
 fn the_article_s_run_is_reproduced() {
     let (fixture, run) = (Fixture::open(), SafeTensors::deserialize(ARTICLE).unwrap());
@@ -237,16 +237,22 @@ fn the_article_s_run_is_reproduced() {
         .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
         .collect();
     let plane = painted.width * painted.height;
-    let mut squares = 0.0;
+    let (mut squares, mut astray) = (0.0, 0);
     // Blue, green and red less their means.
     for (channel, mean) in [123.68, 116.779, 103.939].into_iter().enumerate() {
         for pixel in 0..plane {
             let expected = (expected[(2 - channel) * plane + pixel] + mean).clamp(0.0, 255.0);
             let apart = f64::from(painted.samples[channel * plane + pixel] * 255.0 - expected);
-            assert!(apart.abs() < 2.0, "channel {channel}, pixel {pixel}: {apart} of 255");
+            assert!(apart.abs() < 4.0, "channel {channel}, pixel {pixel}: {apart} of 255");
+            astray += usize::from(apart.abs() > 0.5);
             squares += apart * apart;
         }
     }
     let apart = (squares / (3 * plane) as f64).sqrt();
     assert!(apart < 0.1, "{apart} of 255");
+    assert!(
+        astray <= 3 * plane / 500,
+        "{astray} of {} are off by more than 0.5 of 255",
+        3 * plane
+    );
 }
