@@ -11,6 +11,7 @@
 //! The unit takes what is below the smallest normal number for 0, as the least parts of numbers below 1e-33 are.
 
 use std::arch::asm;
+use std::mem::offset_of;
 
 use super::lanes::Lanes;
 use super::parts::PARTS;
@@ -178,8 +179,7 @@ macro_rules! store_sums {
     (2) => {
         concat!(
             store_sums!(1),
-            "\n mov {line}, {lower}\n add {line}, [{loops} + 48]\n",
-            "tilestored [{line} + {columns}], tmm2\n tilestored [{line} + {columns} + 64], tmm3"
+            "\n tilestored [{line} + {columns}], tmm2\n tilestored [{line} + {columns} + 64], tmm3"
         )
     };
     (1) => {
@@ -189,7 +189,7 @@ macro_rules! store_sums {
 
 /// The loops of [`multiply`], for panels of one or two tiles of rows.
 macro_rules! multiply_panels {
-    ($tiles:tt, $panels:expr, $rows:expr, $lower:expr, $next:expr,  $loops:expr) => {
+    ($tiles:tt, $panels:expr, $rows:expr, $lower:expr, $next:expr, $loops:expr) => {
         asm!(
             // A panel.
             "2:",
@@ -197,8 +197,8 @@ macro_rules! multiply_panels {
             "tilezero tmm1",
             "tilezero tmm2",
             "tilezero tmm3",
-            "mov {columns}, [{loops} + 32]",
-            "mov {depths}, [{loops} + 8]",
+            "mov {columns}, [{loops} + {first_column}]",
+            "mov {depths}, [{loops} + {all_depths}]",
             // 32 depths: high low, high middle, middle middle, middle high, low high, high high.
             "3:",
             load_columns!(4096, 5120),
@@ -214,7 +214,7 @@ macro_rules! multiply_panels {
             add_products!($tiles),
             load_rows!($tiles, 0),
             add_products!($tiles),
-            "mov {line}, [{loops} + 16]",
+            "mov {line}, [{loops} + {lines}]",
             "test {line}, {line}",
             "jz 5f",
             "4:",
@@ -223,7 +223,7 @@ macro_rules! multiply_panels {
             "dec {line}",
             "jnz 4b",
             "5:",
-            "mov {line}, [{loops} + 24]",
+            "mov {line}, [{loops} + {other_lines}]",
             "test {line}, {line}",
             "jz 7f",
             "6:",
@@ -232,18 +232,20 @@ macro_rules! multiply_panels {
             "dec {line}",
             "jnz 6b",
             "7:",
-            "add {upper}, [{loops}]",
-            "add {lower}, [{loops}]",
+            "add {upper}, [{loops} + {step}]",
+            "add {lower}, [{loops} + {step}]",
             "add {columns}, 6144",
             "dec {depths}",
             "jnz 3b",
             // The two rows of tiles are as far apart in the next panel.
             "mov {depths}, {lower}",
             "mov {columns:e}, 128",
-            "mov {lower}, [{loops} + 40]",
+            "mov {lower}, [{loops} + {product}]",
+            "mov {line}, {lower}",
+            "add {line}, [{loops} + {lower_product}]",
             store_sums!($tiles),
-            "add {lower}, [{loops} + 56]",
-            "mov [{loops} + 40], {lower}",
+            "add {lower}, [{loops} + {product_step}]",
+            "mov [{loops} + {product}], {lower}",
             "mov {lower}, {depths}",
             "dec {panels}",
             "jnz 2b",
@@ -258,6 +260,14 @@ macro_rules! multiply_panels {
             depths = out(reg) _,
             row_stride = in(reg) PARTS * size_of::<Lanes>(),
             column_stride = in(reg) size_of::<Lanes>(),
+            step = const offset_of!(Loops, step),
+            all_depths = const offset_of!(Loops, depths),
+            lines = const offset_of!(Loops, lines),
+            other_lines = const offset_of!(Loops, lines) + size_of::<usize>(),
+            first_column = const offset_of!(Loops, columns),
+            product = const offset_of!(Loops, product),
+            lower_product = const offset_of!(Loops, lower_product),
+            product_step = const offset_of!(Loops, product_step),
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),

@@ -220,8 +220,7 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
         }
     }
 
-    /// Transforms the products of a panel's tiles back, with some of the panels of output channels of which `products`
-    /// has all from `first` to `end`.
+    /// Transforms products of a panel's tiles back, for some panels of output channels of those that `products` holds.
     ///
     /// # Safety
     /// These tiles and channels are in this piece alone, and no thread writes their products.
