@@ -136,6 +136,15 @@ pub fn pack_columns(
     workers.run(pieces, &task);
 }
 
+/// Packs columns `[depth][32]`, a panel of a right operand.
+#[inline(always)]
+pub fn pack_panel<I: Instructions>(columns: &[[Lanes; 2]], packed: &mut [Lanes]) {
+    let depths = columns.as_chunks::<COLUMNS>().0;
+    for (depths, packed) in depths.iter().zip(packed.chunks_exact_mut(COLUMNS * I::PACKED)) {
+        I::pack_columns(packed, depths);
+    }
+}
+
 /// The length of a packed right operand.
 pub fn packed_columns(set: InstructionSet, depth: usize, columns: usize) -> usize {
     depth.next_multiple_of(COLUMNS) * columns.div_ceil(COLUMNS) * set.packed()

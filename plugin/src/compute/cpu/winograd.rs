@@ -140,7 +140,6 @@ struct Convolution<'a, F, S, K, const OUT: usize, const IN: usize> {
 }
 
 /// Tiles that are multiplied together, as rows of panels.
-#[derive(Clone)]
 struct Block {
     tiles: Range<usize>,
     /// Rows of a panel.
@@ -149,9 +148,10 @@ struct Block {
 }
 
 impl Block {
+    /// As few panels as hold the tiles, of at most so many rows.
     #[inline(always)]
-    fn new<I: Instructions>(tiles: Range<usize>) -> Self {
-        let (panels, rows) = panels(tiles.len(), I::ROWS);
+    fn new(tiles: Range<usize>, most: usize) -> Self {
+        let (panels, rows) = panels(tiles.len(), most);
         Self { tiles, rows, panels }
     }
 
@@ -162,10 +162,10 @@ impl Block {
         first..self.tiles.end.min(first + self.rows)
     }
 
-    /// From one position's transformed inputs to the next's.
+    /// From one position's transformed inputs to the next's, where 32 numbers take so many lanes.
     #[inline(always)]
-    fn input_stride<I: Instructions>(&self, inputs: usize) -> usize {
-        self.panels * panel_len::<I>(self.rows, inputs) + 1
+    fn input_stride(&self, inputs: usize, packed: usize) -> usize {
+        self.panels * self.rows * inputs / COLUMNS * packed + 1
     }
 
     /// From one position's products with so many panels of output channels to the next's.
@@ -204,7 +204,7 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
                 let mut packing = Packing {
                     operand: transformed,
                     first: panel * length + pair * depths,
-                    stride: block.input_stride::<I>(inputs),
+                    stride: block.input_stride(inputs, I::PACKED),
                     length: depths,
                     row,
                 };

@@ -6,7 +6,7 @@ use super::super::disjoint::Disjoint;
 use super::super::instructions::{InstructionSet, Instructions};
 use super::super::lanes::Lanes;
 use super::super::maps::{Sink, Source};
-use super::super::product::{COLUMNS, packed_columns, panel_len};
+use super::super::product::{COLUMNS, pack_panel, packed_columns, panel_len};
 use super::super::transform::Transform;
 use super::super::workers::{Task, Workers};
 use super::{Block, Convolution};
@@ -25,18 +25,17 @@ pub fn convolve<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, con
     let weights = convolution.weights;
     let set = workers.instructions();
     let mut shared = workers.shared();
-    let values = weights.values.as_flattened();
     let packed = if set.multiplies_parts() {
         shared.fit(IN * IN * packed_columns(set, weights.inputs, weights.outputs));
         let task = Packing {
-            values,
+            values: &weights.values,
             depth: weights.inputs,
             packed: Disjoint::new(&mut shared),
         };
         workers.run(IN * IN * weights.outputs / COLUMNS, &task);
         &shared[..]
     } else {
-        values
+        weights.values.as_flattened()
     };
     let columns = weights.outputs / COLUMNS;
     let held = held(set, weights.inputs.max(weights.outputs));
@@ -75,7 +74,7 @@ fn pieces(threads: usize, tiles: usize, columns: usize, held: usize) -> (usize, 
 
 /// Each piece is one position's weights for 32 output channels.
 struct Packing<'a> {
-    values: &'a [Lanes],
+    values: &'a [[Lanes; 2]],
     depth: usize,
     packed: Disjoint<'a, Lanes>,
 }
@@ -90,17 +89,7 @@ impl Task for Packing<'_> {
         let length = panel_len::<I>(COLUMNS, self.depth);
         // SAFETY: this panel is in this piece alone.
         let packed = unsafe { self.packed.slice(piece * length, length) };
-        let plain = 2 * self.depth;
-        pack_panel::<I>(&self.values[piece * plain..][..plain], packed);
-    }
-}
-
-/// Packs a panel of 32 output channels.
-#[inline(always)]
-pub fn pack_panel<I: Instructions>(values: &[Lanes], packed: &mut [Lanes]) {
-    let depths = values.as_chunks::<2>().0.as_chunks::<COLUMNS>().0;
-    for (depths, packed) in depths.iter().zip(packed.chunks_exact_mut(COLUMNS * I::PACKED)) {
-        I::pack_columns(packed, depths);
+        pack_panel::<I>(&self.values[piece * self.depth..][..self.depth], packed);
     }
 }
 
@@ -120,9 +109,9 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
 {
     fn scratch<I: Instructions>(&self) -> usize {
         let weights = self.convolution.weights;
-        let block = Block::new::<I>(0..self.block);
+        let block = Block::new(0..self.block, I::ROWS);
         let columns = TOGETHER.min(self.group);
-        IN * IN * (block.input_stride::<I>(weights.inputs) + 2 * block.product_stride(columns))
+        IN * IN * (block.input_stride(weights.inputs, I::PACKED) + 2 * block.product_stride(columns))
     }
 
     #[inline(always)]
@@ -131,8 +120,8 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
         let weights = convolution.weights;
         let blocks = self.tiles.div_ceil(self.block);
         let first = piece % blocks * self.block;
-        let block = Block::new::<I>(first..self.tiles.min(first + self.block));
-        let stride = block.input_stride::<I>(weights.inputs);
+        let block = Block::new(first..self.tiles.min(first + self.block), I::ROWS);
+        let stride = block.input_stride(weights.inputs, I::PACKED);
         let (transformed, products) = scratch.split_at_mut(IN * IN * stride);
         let products = products.as_chunks_mut().0;
         for panel in 0..block.panels {

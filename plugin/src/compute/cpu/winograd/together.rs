@@ -8,10 +8,9 @@ use super::super::disjoint::Disjoint;
 use super::super::instructions::Instructions;
 use super::super::lanes::Lanes;
 use super::super::maps::{Sink, Source};
-use super::super::product::{COLUMNS, panel_len};
+use super::super::product::{COLUMNS, pack_panel, panel_len};
 use super::super::transform::Transform;
 use super::super::workers::{Task, Workers};
-use super::apart::pack_panel;
 use super::{Block, Convolution};
 
 /// Bytes of transformed inputs and products of a block.
@@ -33,9 +32,9 @@ pub fn convolve<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, con
     let mut shared = workers.shared();
     for first in (0..tiles).step_by(tiles_in_block) {
         let tiles = first..tiles.min(first + tiles_in_block);
-        let (panels, rows) = super::panels(tiles.len(), rows);
-        let block = Block { tiles, rows, panels };
-        let transformed = IN * IN * (panels * rows * inputs / COLUMNS * packed + 1);
+        let block = Block::new(tiles, rows);
+        let panels = block.panels;
+        let transformed = IN * IN * block.input_stride(inputs, packed);
         shared.fit(transformed + 2 * IN * IN * block.product_stride(columns));
         let (transformed, products) = shared.split_at_mut(transformed);
         let products = &mut products.as_chunks_mut().0[..];
@@ -111,10 +110,10 @@ struct Products<'a, F, S, K, const OUT: usize, const IN: usize> {
 impl<F, S, K, const OUT: usize, const IN: usize> Products<'_, F, S, K, OUT, IN> {
     /// The weights of a position for a panel of output channels.
     #[inline(always)]
-    fn weights(&self, position: usize, panel: usize) -> &[Lanes] {
+    fn weights(&self, position: usize, panel: usize) -> &[[Lanes; 2]] {
         let weights = self.convolution.weights;
         let start = (position * weights.outputs / COLUMNS + panel) * weights.inputs;
-        weights.values[start..start + weights.inputs].as_flattened()
+        &weights.values[start..start + weights.inputs]
     }
 }
 
@@ -133,7 +132,7 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
         let ranges = (IN * IN).div_ceil(self.positions);
         let (first, first_panel) = (piece % ranges * self.positions, piece / ranges * self.group);
         let panels: Range<usize> = first_panel..all.min(first_panel + self.group);
-        let stride = block.input_stride::<I>(weights.inputs);
+        let stride = block.input_stride(weights.inputs, I::PACKED);
         let rows = block.panels * block.rows;
         let end = (IN * IN).min(first + self.positions);
         I::begin(block.rows);
@@ -159,7 +158,7 @@ impl<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usiz
                     self.products
                         .slice(position * block.product_stride(all) + panel * rows, rows)
                 };
-                let next = [next, next_left.next().unwrap_or_default()];
+                let next = [next.as_flattened(), next_left.next().unwrap_or_default()];
                 // SAFETY: it has begun with as many rows.
                 unsafe { I::multiply(block.rows, left, scratch, product, next) }
             }
