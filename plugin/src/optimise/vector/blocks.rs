@@ -10,11 +10,11 @@ use half::bf16;
 use crate::compute::cpu::instructions::{Instructions, Kernel};
 
 /// Elements that are widened at a time: 2 kB of each vector, so that all of them stay in the nearest cache.
-const RUN: usize = 512;
+pub(super) const RUN: usize = 512;
 /// Bytes of a line of the caches.
 const LINE: usize = 64;
 /// Running sums within a block, independent of each other so that they vectorise.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// A tensor's elements, lent.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ impl<'a> Elements<'a> {
 
     /// Asks for elements that will be needed soon.
     #[inline(always)]
-    fn fetch<I: Instructions>(self, range: Range<usize>) {
+    pub(super) fn fetch<I: Instructions>(self, range: Range<usize>) {
         match self {
             Self::Single(elements) => elements[range]
                 .iter()
@@ -48,7 +48,7 @@ impl<'a> Elements<'a> {
 
     /// A run of elements; halves are widened in memory that is lent for it.
     #[inline(always)]
-    fn run<'b>(self, range: Range<usize>, widened: &'b mut [f32; RUN]) -> &'b [f32]
+    pub(super) fn run<'b>(self, range: Range<usize>, widened: &'b mut [f32; RUN]) -> &'b [f32]
     where
         'a: 'b,
     {
@@ -114,76 +114,8 @@ where
     }
 }
 
-/// The inner products of a block of a vector with those of others.
-pub(super) struct Dots<'a> {
-    pub(super) start: usize,
-    pub(super) length: usize,
-    pub(super) vector: Elements<'a>,
-    pub(super) others: &'a [Elements<'a>],
-    pub(super) dots: &'a mut [f64],
-}
-
-impl Kernel for Dots<'_> {
-    #[inline(always)]
-    fn run<I: Instructions>(self) {
-        let block = self.start..self.start + self.length;
-        for (index, (&other, dot)) in self.others.iter().zip(self.dots).enumerate() {
-            *dot = 0.0;
-            for run in runs(&block) {
-                fetch_next::<I>(self.others, index, &run);
-                *dot += match (self.vector, other) {
-                    (Elements::Single(a), Elements::Single(b)) => sum_of_products(&a[run.clone()], &b[run]),
-                    (Elements::Single(a), Elements::Half(b)) => sum_of_products(&a[run.clone()], &b[run]),
-                    (Elements::Half(a), Elements::Single(b)) => sum_of_products(&a[run.clone()], &b[run]),
-                    (Elements::Half(a), Elements::Half(b)) => sum_of_products(&a[run.clone()], &b[run]),
-                };
-            }
-        }
-    }
-}
-
-/// A block's change by multiples of others.
-pub(super) struct Combination<'a> {
-    pub(super) values: &'a mut [f32],
-    pub(super) start: usize,
-    pub(super) factors: &'a [f32],
-    pub(super) others: &'a [Elements<'a>],
-}
-
-impl Kernel for Combination<'_> {
-    #[inline(always)]
-    fn run<I: Instructions>(self) {
-        let block = self.start..self.start + self.values.len();
-        for (index, (&other, &factor)) in self.others.iter().zip(self.factors).enumerate() {
-            for (run, values) in runs(&block).zip(self.values.chunks_mut(RUN)) {
-                fetch_next::<I>(self.others, index, &run);
-                match other {
-                    Elements::Single(other) => add_multiple(values, factor, &other[run]),
-                    Elements::Half(other) => add_multiple(values, factor, &other[run]),
-                }
-            }
-        }
-    }
-}
-
-/// A block's runs.
-#[inline(always)]
-fn runs(block: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let end = block.end;
-    block.clone().step_by(RUN).map(move |start| start..end.min(start + RUN))
-}
-
-/// Asks for the next vector's elements at the same place: none of them runs on for so long that the processor would
-/// foresee what comes.
-#[inline(always)]
-fn fetch_next<I: Instructions>(vectors: &[Elements], index: usize, run: &Range<usize>) {
-    if let Some(next) = vectors.get(index + 1) {
-        next.fetch::<I>(run.clone());
-    }
-}
-
 /// An element, wide or in halves.
-trait Element: Copy {
+pub(super) trait Element: Copy {
     fn single(self) -> f32;
 }
 
@@ -199,30 +131,6 @@ impl Element for bf16 {
     #[inline(always)]
     fn single(self) -> f32 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
-    }
-}
-
-/// The inner product of slices of the same length, a run at most: so few terms that f32 sums them to six digits.
-#[inline(always)]
-fn sum_of_products<A: Element, B: Element>(a: &[A], b: &[B]) -> f64 {
-    let mut sums = [0f32; LANES];
-    let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in whole_a.iter().zip(whole_b) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane].single() * b[lane].single();
-        }
-    }
-    for ((sum, a), b) in sums.iter_mut().zip(rest_a).zip(rest_b) {
-        *sum += a.single() * b.single();
-    }
-    sums.iter().map(|&sum| f64::from(sum)).sum()
-}
-
-/// Adds a multiple of a slice of the same length.
-#[inline(always)]
-fn add_multiple<E: Element>(values: &mut [f32], factor: f32, other: &[E]) {
-    for (value, other) in values.iter_mut().zip(other) {
-        *value += factor * other.single();
     }
 }
 

@@ -9,7 +9,8 @@ use candle_core::{CpuStorage, Device, Storage, Tensor};
 use half::bf16;
 use rayon::prelude::*;
 
-use super::blocks::{Change, Combination, Dots, Elements, Sums, ToHalves};
+use super::blocks::{Change, Elements, Sums, ToHalves};
+use super::many::{Combination, Dots};
 use crate::compute::cpu::instructions::InstructionSet;
 use crate::{Error, Result, samples};
 

@@ -18,6 +18,7 @@ mod blocks;
 mod card;
 mod device;
 mod host;
+mod many;
 mod place;
 mod tensor;
 #[cfg(test)]
