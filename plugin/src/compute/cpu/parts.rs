@@ -70,30 +70,32 @@ pub fn pack_columns(packed: &mut [Lanes], depths: &[[Lanes; 2]; COLUMNS]) {
 pub fn multiply(rows: usize, left: &[Lanes], columns: &[Lanes], product: &mut [[Lanes; 2]]) {
     /// Part of the rows and of the columns.
     const ORDER: [(usize, usize); 6] = [(0, 2), (0, 1), (1, 1), (1, 0), (2, 0), (0, 0)];
-    let halves = |lanes: &Lanes, index: usize| {
-        let bits = lanes.0[index].to_bits();
-        [f32::from_bits(bits << 16), f32::from_bits(bits & UPPER)]
+    let halves = |lanes: Lanes| {
+        [
+            Lanes(lanes.0.map(|both| f32::from_bits(both.to_bits() << 16))),
+            Lanes(lanes.0.map(|both| f32::from_bits(both.to_bits() & UPPER))),
+        ]
     };
     let depths = columns.len() / (COLUMNS * PARTS);
     let panels = left.chunks_exact(depths * rows * PARTS);
     for (panel, product) in panels.zip(product.chunks_exact_mut(rows)) {
         for (row, product) in product.iter_mut().enumerate() {
-            for (column, sum) in product.iter_mut().flat_map(|lanes| &mut lanes.0).enumerate() {
-                *sum = 0.0;
-                for depth in 0..depths {
-                    let left = &panel[(depth * rows + row) * PARTS..][..PARTS];
-                    let right = &columns[depth * COLUMNS * PARTS..][..COLUMNS * PARTS];
-                    for (of_row, of_column) in ORDER {
-                        let mut sums = [0f32; 2];
-                        for pair in 0..WIDTH {
-                            let row = halves(&left[of_row], pair);
-                            let lanes = &right[(2 * of_column + column / WIDTH) * WIDTH + pair];
-                            let column = halves(lanes, column % WIDTH);
-                            for (sum, (row, column)) in sums.iter_mut().zip(row.into_iter().zip(column)) {
-                                *sum = row.mul_add(column, *sum);
+            *product = [Lanes::ZERO; 2];
+            for depth in 0..depths {
+                let left = &panel[(depth * rows + row) * PARTS..][..PARTS];
+                let right = &columns[depth * COLUMNS * PARTS..][..COLUMNS * PARTS];
+                for (of_row, of_column) in ORDER {
+                    let row = halves(left[of_row]);
+                    let columns = right[2 * of_column * WIDTH..].chunks_exact(WIDTH);
+                    for (product, columns) in product.iter_mut().zip(columns) {
+                        let mut sums = [Lanes::ZERO; 2];
+                        for (pair, columns) in columns.iter().enumerate() {
+                            for (sum, (row, columns)) in sums.iter_mut().zip(row.iter().zip(halves(*columns))) {
+                                // Eight bits by eight are exact, so this rounds once, as the unit does.
+                                *sum = *sum + columns * row.0[pair];
                             }
                         }
-                        *sum += sums[0] + sums[1];
+                        *product = *product + (sums[0] + sums[1]);
                     }
                 }
             }
