@@ -97,10 +97,22 @@ impl Variant {
 
 /// Convolves a map of `weights`' input channels, with zeros around it, into one of their output channels.
 pub fn convolve<S: Source, K: Sink>(workers: &Workers, weights: &Weights, grid: Grid, source: &S, sink: &K) {
+    convolve_holding(workers, weights, grid, source, sink, together::HELD);
+}
+
+/// The same, where a block that all threads take together holds so many bytes.
+pub fn convolve_holding<S: Source, K: Sink>(
+    workers: &Workers,
+    weights: &Weights,
+    grid: Grid,
+    source: &S,
+    sink: &K,
+    held: usize,
+) {
     match weights.variant {
-        Variant::F2 => convolve_with(workers, F2, weights, grid, source, sink),
-        Variant::F4 => convolve_with(workers, F4, weights, grid, source, sink),
-        Variant::F6 => convolve_with(workers, F6, weights, grid, source, sink),
+        Variant::F2 => convolve_with(workers, F2, weights, grid, source, sink, held),
+        Variant::F4 => convolve_with(workers, F4, weights, grid, source, sink, held),
+        Variant::F6 => convolve_with(workers, F6, weights, grid, source, sink, held),
     }
 }
 
@@ -111,6 +123,7 @@ fn convolve_with<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, co
     grid: Grid,
     source: &S,
     sink: &K,
+    held: usize,
 ) {
     let convolution = Convolution {
         _transform: transform,
@@ -124,7 +137,7 @@ fn convolve_with<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, co
     if weights.inputs.max(weights.outputs) <= FEW || !workers.instructions().multiplies_parts() {
         apart::convolve(workers, &convolution, tiles);
     } else {
-        together::convolve(workers, &convolution, tiles);
+        together::convolve(workers, &convolution, tiles, held);
     }
 }
 

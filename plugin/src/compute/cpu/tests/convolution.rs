@@ -5,7 +5,7 @@ use crate::compute::cpu::disjoint::Disjoint;
 use crate::compute::cpu::lanes::{Grid, Lanes, WIDTH};
 use crate::compute::cpu::maps::{Gate, Gradient, Stored};
 use crate::compute::cpu::weights::{Direction, Kernels, Weights};
-use crate::compute::cpu::winograd::{Variant, convolve};
+use crate::compute::cpu::winograd::{Variant, convolve, convolve_holding};
 use crate::compute::cpu::workers::Workers;
 
 #[test]
@@ -43,8 +43,75 @@ fn every_variant_convolves_both_ways_on_every_instruction_set() {
     }
 }
 
+/// With many channels all threads take one block of tiles together. How many threads there are and what a block holds
+/// decide who computes what, and when, and nothing else.
+#[test]
+fn neither_threads_nor_blocks_change_a_bit() {
+    let mut random = noise(4);
+    // Three panels of channels and five, which groups of two leave one of.
+    let (inputs, outputs) = (96, 160);
+    let values: Vec<f32> = (0..9 * inputs * outputs).map(|_| random() as f32).collect();
+    let kernels = Kernels {
+        values: &values,
+        outputs,
+        inputs,
+        direction: Direction::Forward,
+    };
+    // A few more tiles than the unit's panels have rows.
+    for (variant, height, width) in [(Variant::F2, 13, 11), (Variant::F4, 21, 23)] {
+        let mut input = Map::zero(inputs, height, width);
+        input.values.fill_with(|| f64::from(random() as f32));
+        let expected = oracle::convolve(&input, &values, outputs);
+        for set in InstructionSet::tested() {
+            let found = [1, 2, 24].map(|threads| {
+                let workers = Workers::new(threads, set).expect("threads");
+                // All tiles in one block, and no more than a panel of them in each.
+                [usize::MAX, 1].map(|held| {
+                    convolved_by(
+                        &workers,
+                        variant,
+                        kernels,
+                        &input,
+                        outputs,
+                        |weights, grid, source, sink| {
+                            convolve_holding(&workers, weights, grid, source, sink, held);
+                        },
+                    )
+                })
+            });
+            let what = format!("{variant:?} on {}", set.name());
+            let error = relative_error(found[0][1].clone(), expected.values.iter().copied());
+            assert!(error < 1e-5, "{what} is off by {error:e} in several blocks");
+            assert!(found[0][0] == found[0][1], "{what}: one block and several differ");
+            assert!(found[1] == found[0], "{what}: one thread and two differ");
+            assert!(found[2] == found[0], "{what}: one thread and 24 differ");
+        }
+    }
+}
+
 /// A convolution of a planar map into a planar map.
 fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map, outputs: usize) -> Vec<f32> {
+    convolved_by(
+        workers,
+        variant,
+        kernels,
+        input,
+        outputs,
+        |weights, grid, source, sink| {
+            convolve(workers, weights, grid, source, sink);
+        },
+    )
+}
+
+/// The same, by some way of convolving.
+pub(super) fn convolved_by(
+    workers: &Workers,
+    variant: Variant,
+    kernels: Kernels,
+    input: &Map,
+    outputs: usize,
+    convolve: impl FnOnce(&Weights, Grid, &Stored, &Gradient),
+) -> Vec<f32> {
     let grid = Grid {
         height: input.height,
         width: input.width,
@@ -54,7 +121,7 @@ fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map,
         let (channel, pixel) = (index / grid.pixels(), index % grid.pixels());
         packed[channel / WIDTH * grid.pixels() + pixel].0[channel % WIDTH] = *value as f32;
     }
-    let mut output = vec![Lanes::ZERO; outputs / WIDTH * grid.pixels()];
+    let mut output = vec![Lanes::splat(f32::NAN); outputs / WIDTH * grid.pixels()];
     let mut weights = Weights::empty();
     weights.transform(workers, variant, kernels);
     let source = Stored { grid, values: &packed };
@@ -64,7 +131,7 @@ fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map,
         adds: false,
         values: Disjoint::new(&mut output),
     };
-    convolve(workers, &weights, grid, &source, &sink);
+    convolve(&weights, grid, &source, &sink);
     let value = |channel: usize, pixel: usize| output[channel / WIDTH * grid.pixels() + pixel].0[channel % WIDTH];
     let channels = (0..outputs).flat_map(|channel| (0..grid.pixels()).map(move |pixel| (channel, pixel)));
     channels.map(|(channel, pixel)| value(channel, pixel)).collect()

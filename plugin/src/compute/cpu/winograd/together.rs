@@ -14,20 +14,21 @@ use super::super::workers::{Task, Workers};
 use super::{Block, Convolution};
 
 /// Bytes of transformed inputs and products of a block.
-const HELD: usize = 48 << 20;
+pub const HELD: usize = 48 << 20;
 /// Pieces for each thread, so that none waits long for another.
 const PIECES: usize = 2;
 
-/// Convolves so many tiles.
+/// Convolves so many tiles, in blocks that hold so many bytes, or a panel of tiles where that is more.
 pub fn convolve<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, const IN: usize>(
     workers: &Workers,
     convolution: &Convolution<F, S, K, OUT, IN>,
     tiles: usize,
+    held: usize,
 ) {
     let (rows, packed) = (workers.instructions().rows(), workers.instructions().packed());
     let (inputs, columns) = (convolution.weights.inputs, convolution.weights.outputs / COLUMNS);
     let per_tile = IN * IN * (inputs / COLUMNS * packed + 2 * columns) * size_of::<Lanes>();
-    let held = (HELD / per_tile).max(rows);
+    let held = (held / per_tile).max(rows);
     let tiles_in_block = tiles.div_ceil(tiles.div_ceil(held)).next_multiple_of(rows);
     let mut shared = workers.shared();
     for first in (0..tiles).step_by(tiles_in_block) {
