@@ -2,6 +2,7 @@
 //!
 //! The plain backend is held against the same oracle with [`check_against_oracle`], and so the two against each other.
 
+pub(super) mod comparison;
 mod convolution;
 mod joint;
 
@@ -9,6 +10,8 @@ use std::sync::{Arc, LazyLock};
 
 use candle_core::{Device, Tensor};
 
+pub(in crate::compute) use self::comparison::check_against_oracle;
+use self::comparison::{Case, check_by_all_instructions, decided_picture};
 use super::decisions::Decisions;
 use super::oracle::{self, Map, noise, relative_error};
 use super::{CpuBackend, InstructionSet};
@@ -58,137 +61,27 @@ pub(in crate::compute) fn values(tensor: &Tensor) -> Vec<f32> {
 
 /// A gradient of about the same weight at every layer, not symmetric.
 pub(in crate::compute) fn statistics_gradient(plan: &Plan, statistics: &Statistics) -> StatisticsGradient {
+    asked(plan, statistics.moments.iter().map(Vec::len), statistics.content.len())
+}
+
+/// The same with so many regions of each layer of style that is reached, and layers of content.
+fn asked(plan: &Plan, regions: impl Iterator<Item = usize>, contents: usize) -> StatisticsGradient {
     let mut random = noise(7);
     let mut tensor = |scale: f64, shape: &[usize]| {
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| (scale * random()) as f32).collect();
         Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
     };
-    let moments = plan
-        .style_layers
-        .iter()
-        .zip(&statistics.moments)
-        .map(|(layer, regions)| {
-            let channels = layer.outputs();
-            let region = |_| MomentsGradient {
-                second: tensor(1e-2, &[channels, channels]),
-                mean: tensor(1.0, &[channels]),
-            };
-            regions.iter().map(region).collect()
-        });
+    let moments = plan.style_layers.iter().zip(regions).map(|(layer, regions)| {
+        let channels = layer.outputs();
+        let region = |_| MomentsGradient {
+            second: tensor(1e-2, &[channels, channels]),
+            mean: tensor(1.0, &[channels]),
+        };
+        (0..regions).map(region).collect()
+    });
     StatisticsGradient {
         moments: moments.collect(),
-        content: statistics.content.iter().map(|_| 3.0).collect(),
-    }
-}
-
-/// A picture at which no ReLU and no maximum is decided by less than float32's rounding, and its features. Among so
-/// many activations of noise there is often one; then the gradients on its two sides are both right.
-fn decided_picture(plan: &Plan) -> (Vec<f32>, Vec<Map>) {
-    let candidates = (0..100).map(|seed| {
-        let picture = picture(plan, 100 + seed);
-        let (maps, margin) = oracle::features(&NETWORK, plan, &exact(&picture));
-        (margin, picture, maps)
-    });
-    let decided = candidates.into_iter().find(|(margin, ..)| *margin > 2e-6);
-    let (_, picture, maps) = decided.expect("one of a hundred");
-    (picture, maps)
-}
-
-/// Runs a plan on the backend and on the oracle and compares all that comes out.
-pub(in crate::compute) fn check_against_oracle(backend: &mut dyn Backend, plan: &Plan, what: &str) {
-    let (canvas, maps) = decided_picture(plan);
-    let (gradient, at_features) = check_statistics(backend, &NETWORK, plan, &canvas, &maps, what);
-    // Features are above 0 where sums are.
-    let decided = Decisions::of(plan, &maps);
-    let expected = oracle::gradient(&NETWORK, plan, &maps, &decided, &at_features);
-    let error = relative_error(values(&gradient), expected);
-    assert!(error < 1e-5, "{what}: the gradient is off by {error:e}");
-    eprintln!("{what}: the gradient is off by {error:.1e}");
-}
-
-/// Takes a step at a picture with these features and compares statistics. Returns the backend's gradient, and what the
-/// oracle's is to come from, the gradients with respect to each layer's features.
-pub(super) fn check_statistics(
-    backend: &mut dyn Backend,
-    network: &Network,
-    plan: &Plan,
-    canvas: &[f32],
-    maps: &[Map],
-    what: &str,
-) -> (Tensor, Vec<Option<Map>>) {
-    let content = picture(plan, 11);
-    backend
-        .prepare(&Tiling::whole(plan).unwrap())
-        .expect("the plan is good");
-    let energies = backend.hold_content(0, &tensor(plan, &content)).expect("content");
-    let statistics = backend.forward(0, &tensor(plan, canvas)).expect("forward");
-    let asked = statistics_gradient(plan, &statistics);
-    let gradient = backend.backward(&asked).expect("backward");
-
-    let (held, _) = oracle::features(network, plan, &exact(&content));
-    let region_values: Vec<Option<Vec<f32>>> = match &plan.regions {
-        None => vec![None],
-        Some(regions) => (0..regions.dims()[0])
-            .map(|region| Some(values(&regions.get(region).expect("a region"))))
-            .collect(),
-    };
-    let mut at_features: Vec<Option<Map>> = maps.iter().map(|_| None).collect();
-    for (index, layer) in plan.style_layers.iter().enumerate() {
-        let map = &maps[layer.index()];
-        let mut added = Map::zero(map.channels, map.height, map.width);
-        for (region, weights) in region_values.iter().enumerate() {
-            let weights = oracle::weights(plan, *layer, weights.as_deref());
-            let (second, mean, total) = oracle::moments(map, &weights);
-            let got = &statistics.moments[index][region];
-            assert!((got.weight - total).abs() <= 1e-5 * total, "{what}: weight of {layer}");
-            let error = relative_error(values(&got.second), second);
-            assert!(error < 1e-5, "{what}: second moments of {layer} are off by {error:e}");
-            let error = relative_error(values(&got.mean), mean);
-            assert!(error < 1e-5, "{what}: mean of {layer} is off by {error:e}");
-            add_moments_gradient(map, &weights, total, &asked.moments[index][region], &mut added);
-        }
-        at_features[layer.index()] = Some(added);
-    }
-    for (index, layer) in plan.content_layers.iter().enumerate() {
-        let (map, held) = (&maps[layer.index()], &held[layer.index()]);
-        let inside = oracle::weights(plan, *layer, None);
-        let elements = inside.iter().sum::<f64>() * map.channels as f64;
-        let (mut distance, mut energy) = (0.0, 0.0);
-        let added = at_features[layer.index()].get_or_insert_with(|| Map::zero(map.channels, map.height, map.width));
-        for (place, (value, held)) in map.values.iter().zip(&held.values).enumerate() {
-            let weight = inside[place % inside.len()];
-            distance += weight * (value - held).powi(2) / elements;
-            energy += weight * held.powi(2) / elements;
-            added.values[place] += asked.content[index] * 2.0 * weight * (value - held) / elements;
-        }
-        let got = statistics.content[index];
-        assert_eq!(got.elements, elements);
-        assert!(
-            (got.mean_square - distance).abs() < 1e-5 * distance,
-            "{what}: content distance"
-        );
-        assert!(
-            (energies[index].mean_square - energy).abs() < 1e-5 * energy,
-            "{what}: content energy"
-        );
-    }
-    (gradient, at_features)
-}
-
-fn add_moments_gradient(map: &Map, weights: &[f64], total: f64, gradient: &MomentsGradient, added: &mut Map) {
-    let (second, mean) = (values(&gradient.second), values(&gradient.mean));
-    let pixels = weights.len();
-    for a in 0..map.channels {
-        let target = &mut added.values[a * pixels..][..pixels];
-        for b in 0..map.channels {
-            let factor = f64::from(second[a * map.channels + b]) + f64::from(second[b * map.channels + a]);
-            for ((target, value), weight) in target.iter_mut().zip(&map.values[b * pixels..]).zip(weights) {
-                *target += factor * value * weight / total;
-            }
-        }
-        for (target, weight) in target.iter_mut().zip(weights) {
-            *target += f64::from(mean[a]) * weight / total;
-        }
+        content: vec![3.0; contents],
     }
 }
 
@@ -198,48 +91,44 @@ fn backend(instructions: InstructionSet, threads: usize) -> CpuBackend {
 
 #[test]
 fn every_instruction_set_agrees_with_the_oracle() {
-    for set in InstructionSet::available() {
-        check_against_oracle(&mut backend(set, 2), &plan(21, 34), set.name());
-    }
+    check_by_all_instructions(&[Case::of(&plan(21, 34), "a picture")]);
 }
 
 #[test]
 fn every_pooling_agrees_with_the_oracle_at_odd_sizes() {
-    let mut backend = backend(InstructionSet::detect(), 2);
-    for pooling in [Pooling::Max, Pooling::Average, Pooling::L2] {
-        for (height, width) in [(16, 16), (19, 29), (31, 17)] {
+    let cases = [Pooling::Max, Pooling::Average, Pooling::L2].map(|pooling| {
+        [(16, 16), (19, 29), (31, 17)].map(|(height, width)| {
             let plan = Plan {
                 pooling,
                 ..plan(height, width)
             };
-            check_against_oracle(&mut backend, &plan, &format!("{pooling:?} at {height} x {width}"));
-        }
-    }
+            Case::of(&plan, &format!("{pooling:?} at {height} x {width}"))
+        })
+    });
+    check_by_all_instructions(cases.as_flattened());
 }
 
 #[test]
 fn layers_before_a_pooling_can_be_tapped() {
-    let mut backend = backend(InstructionSet::detect(), 2);
-    for pooling in [Pooling::Max, Pooling::Average, Pooling::L2] {
+    let [max, average, l2] = [Pooling::Max, Pooling::Average, Pooling::L2].map(|pooling| {
         let plan = Plan {
             pooling,
             style_layers: layers(&["conv1_2", "conv2_2", "conv3_2", "conv3_4"]),
             content_layers: layers(&["conv2_2", "conv3_3"]),
             ..plan(19, 27)
         };
-        check_against_oracle(&mut backend, &plan, &format!("{pooling:?}, tapped"));
-    }
+        Case::of(&plan, &format!("{pooling:?}, tapped"))
+    });
     let lowest = Plan {
         style_layers: layers(&["conv1_1"]),
         content_layers: Vec::new(),
         ..plan(20, 30)
     };
-    check_against_oracle(&mut backend, &lowest, "conv1_1 alone");
+    check_by_all_instructions(&[max, average, l2, Case::of(&lowest, "conv1_1 alone")]);
 }
 
 #[test]
 fn windows_and_regions_agree_with_the_oracle() {
-    let mut backend = backend(InstructionSet::detect(), 2);
     let window = Window {
         top: 16,
         left: 16,
@@ -247,7 +136,6 @@ fn windows_and_regions_agree_with_the_oracle() {
         width: 21,
     };
     let windowed = Plan { window, ..plan(32, 37) };
-    check_against_oracle(&mut backend, &windowed, "a window");
 
     let mut random = noise(5);
     let mut weights: Vec<f32> = (0..3 * 24 * 20).map(|_| (0.5 + 0.5 * random()) as f32).collect();
@@ -257,7 +145,7 @@ fn windows_and_regions_agree_with_the_oracle() {
         regions: Some(regions),
         ..plan(24, 20)
     };
-    check_against_oracle(&mut backend, &regional, "regions");
+    check_by_all_instructions(&[Case::of(&windowed, "a window"), Case::of(&regional, "regions")]);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::super::InstructionSet;
 use super::super::oracle::{self, noise, relative_error};
-use super::super::tests::{NETWORK, check_statistics, exact, picture, plan, values};
+use super::super::tests::comparison::Expected;
+use super::super::tests::{NETWORK, exact, picture, plan, values};
 use super::*;
 use crate::compute::{Plan, Pooling};
 use crate::network::Network;
@@ -18,9 +19,10 @@ fn check(network: &Arc<Network>, set: InstructionSet, plan: &Plan, canvas: &[f32
     let mut backend = CpuBackend::with_instructions(network.clone(), 2, set).expect("threads");
     let sums = oracle::sums(network, plan, &exact(canvas));
     let maps: Vec<_> = sums.iter().map(oracle::rectified).collect();
-    let (gradient, at_features) = check_statistics(&mut backend, network, plan, canvas, &maps, what);
+    let at_picture = Expected::of(network, plan, &maps);
+    let gradient = at_picture.check_statistics(&mut backend, plan, canvas, what);
     let error = |decided: &[Decisions]| {
-        let expected = oracle::gradient(network, plan, &maps, decided, &at_features);
+        let expected = oracle::gradient(network, plan, &maps, decided, &at_picture.at_features);
         relative_error(values(&gradient), expected)
     };
     let decided = backend.decisions();
