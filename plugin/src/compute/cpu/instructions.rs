@@ -155,7 +155,7 @@ pub trait Kernel {
     fn run<I: Instructions>(self);
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Set {
     Plain,
     #[cfg(target_arch = "x86_64")]
@@ -169,7 +169,7 @@ enum Set {
 }
 
 /// An instruction set that this processor has: a value exists only after the processor was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InstructionSet(Set);
 
 impl InstructionSet {

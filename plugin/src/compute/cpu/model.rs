@@ -48,6 +48,8 @@ impl Model {
 /// What distinguishes the transformed weights of one network.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
+    /// Some fuse a product and a sum where others round twice.
+    set: InstructionSet,
     layer: Layer,
     variant: Variant,
     direction: Direction,
@@ -79,6 +81,7 @@ impl TransformedWeights {
                 if room >= bytes {
                     room -= bytes;
                     let key = Key {
+                        set,
                         layer,
                         variant,
                         direction,
@@ -106,6 +109,7 @@ impl TransformedWeights {
             direction,
         };
         let key = Key {
+            set: workers.instructions(),
             layer,
             variant,
             direction,
