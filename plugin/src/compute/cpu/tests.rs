@@ -5,6 +5,7 @@
 pub(super) mod comparison;
 mod convolution;
 mod joint;
+mod properties;
 mod sharing;
 
 use std::sync::{Arc, LazyLock};
