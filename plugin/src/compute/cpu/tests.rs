@@ -5,6 +5,7 @@
 pub(super) mod comparison;
 mod convolution;
 mod joint;
+mod moments;
 mod properties;
 mod sharing;
 
