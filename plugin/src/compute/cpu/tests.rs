@@ -8,6 +8,7 @@ mod joint;
 mod moments;
 mod properties;
 mod sharing;
+mod variants;
 
 use std::sync::{Arc, LazyLock};
 

@@ -66,7 +66,7 @@ impl Variant {
     }
 
     /// The time of a convolution, in multiplications.
-    fn cost(self, grid: Grid, inputs: usize, outputs: usize) -> usize {
+    pub fn cost(self, grid: Grid, inputs: usize, outputs: usize) -> usize {
         /// What it costs to transform a number of a tile, there or back.
         const TRANSFORM: usize = 16;
         /// What it costs to fetch a transformed weight.
