@@ -112,7 +112,8 @@ fn plan(picture: &Tensor, style_layers: Vec<Layer>, content_layers: Vec<Layer>) 
     }
 }
 
-/// Losses to 1e-5, gradients to 1e-4 in relative L2 norm.
+/// Losses to 1e-5, and gradients in relative L2 norm. No decision at these pictures is so close that float32 takes it
+/// otherwise: the plain backend is off by 6e-7 at most, AMX by 4e-7 and the other sets of instructions by 1.2e-6.
 fn agrees_with_float64(backend: &mut dyn Backend) {
     let fixture = Fixture::open();
     let style_layers: Vec<Layer> = STYLE.iter().map(|(name, _)| name.parse().unwrap()).collect();
@@ -162,7 +163,7 @@ fn agrees_with_float64(backend: &mut dyn Backend) {
             let content_gradient = backend.backward(&valued.gradient).unwrap();
             let expected = fixture.gradient(&format!("{size}.gc"), &format!("{size}.{name}.gc.norm"));
             let error = relative_norm(&content_gradient, &expected);
-            assert!(error < 1e-4, "{size} {name} content gradient: {error}");
+            assert!(error < 1e-5, "{size} {name} content gradient: {error}");
 
             (objective.alpha, objective.beta) = (0.0, 1.0);
             let statistics = backend.forward(0, &x).unwrap();
@@ -175,7 +176,7 @@ fn agrees_with_float64(backend: &mut dyn Backend) {
             let style_gradient = backend.backward(&valued.gradient).unwrap();
             let expected = fixture.gradient(&format!("{size}.{name}.gs"), &format!("{size}.{name}.gs.norm"));
             let error = relative_norm(&style_gradient, &expected);
-            assert!(error < 1e-4, "{size} {name} style gradient: {error}");
+            assert!(error < 1e-5, "{size} {name} style gradient: {error}");
         }
     }
 }
