@@ -2,6 +2,7 @@
 """A step of the article's objective by PyTorch on a card, as fast as it can: what `card.py` compares ours with.
 
     card_peer.py SIZE [--device cuda:0]
+    card_peer.py --version [--device cuda:0]              PyTorch's version, where it has that device
 
 Forward to conv5_1, Gram matrices and the content's distance, and backward to the pixels of a square picture of noise SIZE
 pixels wide; weights are noise, too, on which the time does not depend. TF32 is allowed, cuDNN tries its algorithms,
@@ -52,11 +53,16 @@ def least_seconds(run, wait, repetitions=9):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("size", type=int)
+    parser.add_argument("size", type=int, nargs="?")
+    parser.add_argument("--version", action="store_true")
     parser.add_argument("--device", default="cuda:0")
     options = parser.parse_args()
     device = torch.device(options.device)
     on_card = device.type == "cuda"
+    if options.version:
+        torch.zeros(1, device=device)
+        print(torch.__version__)
+        return
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(0)

@@ -39,9 +39,10 @@ def repetitions(size):
     return 5 if size <= 512 else 2
 
 
-def built(command, target):
-    """The files that a command of Cargo's makes of a target, the latest last."""
-    ran = subprocess.run(command + ["--message-format=json-render-diagnostics"], check=True, stdout=subprocess.PIPE, text=True)
+def built(command, target, seconds=None):
+    """The files that a command of Cargo's makes of a target in so much time, the latest last."""
+    ran = subprocess.run(command + ["--message-format=json-render-diagnostics"], check=True, stdout=subprocess.PIPE, text=True,
+                         timeout=seconds)
     artifacts = [json.loads(line) for line in ran.stdout.splitlines()]
     return [file for a in artifacts if a.get("target", {}).get("name") == target for file in a.get("filenames", [])]
 

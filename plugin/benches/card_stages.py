@@ -1,0 +1,222 @@
+"""What `card.py` checks and measures on a card, stage by stage, in the order of what is wanted most."""
+import json
+import math
+import pathlib
+import re
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from compare import machine
+
+# Inputs, outputs and the poolings before each, up to conv5_1.
+CONVOLUTIONS = [(3, 64, 0), (64, 64, 0), (64, 128, 1), (128, 128, 1), (128, 256, 2), *[(256, 256, 2)] * 3,
+                (256, 512, 3), *[(512, 512, 3)] * 3, (512, 512, 4)]
+STEP = re.compile(r"both \S+ \((?P<least>\S+)\) s; peak \S+ MB, (?P<megabytes>\S+) MB on the card")
+# The last line under each table of kernels, and its rows.
+KERNELS = re.compile(r"^all kernels (\S+) ms, (\S+) GFLOP", re.MULTILINE)
+KERNEL = re.compile(r"^\| (?:picture|convolve|pool|second|means|inject|symmetric|squared)\S* \|", re.MULTILINE)
+LOSS = re.compile(r"loss ([0-9.e+-]+)")
+TESTS = "compute::cuda::tests::"
+
+
+@dataclass
+class Amounts:
+    """How much of each is done."""
+    sizes: tuple = (512, 1024, 2048)
+    rounds: int = 5
+    repetitions: int = 9
+    peer: tuple = (sys.executable, pathlib.Path(__file__).with_name("card_peer.py"))
+    render: tuple = ("--size=1024",)
+    large: tuple = ("8192x8192", "--steps=2", "memory_limit=8")
+    kernels: tuple = (512, 1024)
+    optimiser: tuple = ()
+    compared: tuple = ("--size=256",)
+    checks: tuple = ("on_a_card::", "vectors_on_a_card::", "renders_on_a_card::")
+    jobs: int = 500
+
+
+@dataclass
+class Stage:
+    """What is done, its weight in sharing what is left of the time, and the rows that it gives."""
+    title: str
+    weight: float
+    run: Callable
+    rows: str
+
+
+def facts(bench):
+    fields = "name,driver_version,memory.total,power.limit,persistence_mode,clocks.sm,clocks.max.sm,clocks.mem"
+    found = bench.run("nvidia-smi", ["nvidia-smi", f"--query-gpu={fields}", "--format=csv"], 0.5)
+    bench.say(f"```\n{(found or 'not known').strip()}\n```\n")
+    bench.say(f"- beside it: {machine()}; Python {sys.version.split()[0]}")
+
+
+def smoke(bench):
+    groups = [("float32 against float64", "on_a_card::float32_agrees_with_the_oracle"),
+              ("TF32 against the plain backend", "on_a_card::tf32_is_close_to_the_plain_backend_where_decisions_flip")]
+    for what, group in groups:
+        tests(bench, what, group, 0.7)
+
+
+def tests(bench, what, group, share=1.0):
+    said = bench.ours(what, "tests", ["--ignored", "--nocapture", "--test-threads=1", TESTS + group], share)
+    if said is None:
+        return
+    passed = int(re.search(r"(\d+) passed", said)[1])
+    if passed:
+        bench.say(f"- {what}: {passed} tests passed")
+    else:
+        bench.fail(what, "no test was run")
+    for line in re.findall(r"^.*the gradient is off by.*$", said, re.MULTILINE):
+        bench.say(f"  - {line.strip()}")
+
+
+def steps(bench):
+    """In turn, a round after the other as long as the time lasts for one more."""
+    sizes, longest = bench.amounts.sizes, 0.0
+    ours, theirs = {size: [] for size in sizes}, {size: [] for size in sizes}
+    has_peer = peer_is_there(bench)
+    for number in range(bench.amounts.rounds):
+        begun = time.monotonic()
+        if number and bench.left() < 1.2 * longest:
+            bench.say(f"{number} rounds of {bench.amounts.rounds}, for which there was time.\n")
+            break
+        for size in sizes:
+            found = our_step(bench, size)
+            if found:
+                ours[size].append(found)
+        for size in sizes if has_peer else ():
+            said = bench.run(f"PyTorch at {size}", [*bench.amounts.peer, size, "--device", bench.device], 0.5)
+            if said:
+                theirs[size].append(json.loads(said.splitlines()[-1]))
+        # If everything is ended from outside, this much has been told.
+        print(f"round {number + 1}: {ours} {theirs}", file=sys.stderr, flush=True)
+        longest = max(longest, time.monotonic() - begun)
+    bench.say("| size | PyTorch | ours | ratio | MB on the card: PyTorch | ours | ratio | of TF32's rate |")
+    bench.say("|---|---|---|---|---|---|---|---|")
+    for size in sizes:
+        if ours[size]:
+            bench.say(row(size, ours[size], theirs[size]))
+    clocks = bench.probe(["nvidia-smi", "--query-gpu=clocks.sm,clocks.mem,temperature.gpu", "--format=csv,noheader"])
+    bench.say(f"\nClocks and temperature right after: {clocks or 'not known'}")
+
+
+def our_step(bench, size, *more):
+    arguments = [size, f"--device={bench.device}", f"--repetitions={bench.amounts.repetitions}", *more]
+    said = bench.ours(f"a step at {size}", "step", arguments, 0.5)
+    found = STEP.search(said or "")
+    return found and (float(found["least"]), float(found["megabytes"]))
+
+
+def row(size, ours, theirs):
+    seconds, megabytes = (statistics.median(column) for column in zip(*ours))
+    if not theirs:
+        return f"| {size} | – | {seconds * 1e3:.2f} ms | – | – | {megabytes:.0f} | – | – |"
+    their = {key: statistics.median(figures[key] for figures in theirs) for key in theirs[0]}
+    share = operations(size) / seconds / their["operations_per_second"]
+    return (f"| {size} | {their['seconds'] * 1e3:.2f} ms | {seconds * 1e3:.2f} ms | {seconds / their['seconds']:.2f} "
+            f"| {their['megabytes']:.0f} | {megabytes:.0f} | {megabytes / their['megabytes']:.2f} | {share:.0%} |")
+
+
+def operations(size):
+    """A multiplication and an addition for each weight of the convolutions, once up and once down."""
+    return 4 * size * size * sum(9 * inputs * outputs / 4 ** pools for inputs, outputs, pools in CONVOLUTIONS)
+
+
+def peer_is_there(bench):
+    version = bench.probe([*bench.amounts.peer, "--version", "--device", bench.device])
+    bench.say(f"PyTorch {version}\n" if version else "There is no PyTorch for the card here.\n")
+    return version is not None
+
+
+def render(bench, what, device, output, arguments, share=1.0, environment=None):
+    """What a render of the samples says."""
+    pictures = [bench.folder / name for name in ("chelsea.png", "painting.png")]
+    command = ["render", "-v", "--plugin", bench.folder, f"--set=device={device}", *arguments, *pictures, "-o", bench.folder / output]
+    return bench.ours(what, "pentimento", command, share, environment)
+
+
+def computing(said):
+    found = re.search(r"computing on (.*)", said)
+    return found[1] if found else "?"
+
+
+def cold(bench):
+    begun = time.monotonic()
+    said = render(bench, "the default render at 1024 px", bench.device, "cold.png", bench.amounts.render)
+    if said is not None:
+        bench.say(f"- default render, cold start to saved PNG: {time.monotonic() - begun:.2f} s, {computing(said)}")
+
+
+def large(bench):
+    size, *more = bench.amounts.large
+    said = bench.ours(f"{size} px", "large", [size, f"device={bench.device}", *more])
+    if said is not None:
+        bench.say(f"- {size} px, {' '.join(more)}: {said.splitlines()[-1]}")
+
+
+def kernels(bench):
+    sizes = bench.amounts.kernels
+    for precision in [], ["--draft"]:
+        what = "the kernels of a draft" if precision else "the kernels of a step"
+        said = bench.ours(what, "kernels", [*sizes, f"--device={bench.device}", *precision], 0.6)
+        if said is None:
+            continue
+        bench.say(said)
+        counted = [float(gigaflop) for _, gigaflop in KERNELS.findall(said)]
+        # The network once up and once down, and statistics besides.
+        least = [operations(size) / 1e9 for size in sizes]
+        if len(counted) != len(sizes) or any(not low < got < 1.5 * low for low, got in zip(least, counted)):
+            bench.fail(what, f"{counted} GFLOP are counted where more than {least} are done")
+        if len(KERNEL.findall(said)) < 30 * len(sizes):
+            bench.fail(what, "its table lacks kernels")
+
+
+def beside(bench):
+    """What is not asked of the card by name: drafts, and L-BFGS beside the network."""
+    for size in bench.amounts.sizes:
+        found = our_step(bench, size, "--draft")
+        if found:
+            bench.say(f"- draft, in bfloat16, at {size}: {found[0] * 1e3:.2f} ms, {found[1]:.0f} MB on the card")
+    for on in [bench.device, "cpu"]:
+        said = bench.ours(f"L-BFGS on {on}", "optimiser", [f"--device={on}", *bench.amounts.optimiser], 0.6)
+        for line in (said or "").splitlines():
+            bench.say(f"- L-BFGS on {on}, median (least): {line}")
+
+
+def checks(bench):
+    for group in bench.amounts.checks:
+        tests(bench, group.strip(":").replace("_", " "), group, 0.6)
+    losses = {}
+    for on in ["cpu", "auto", bench.device]:
+        said = render(bench, f"a render on {on}", on, "compared.png", bench.amounts.compared, 0.5)
+        found = LOSS.findall(said or "")
+        if found:
+            losses[on] = float(found[-1])
+            bench.say(f"- {on}, {computing(said)}: loss {found[-1]} at the end")
+            if abs(losses[on] / losses.get("cpu", math.nan) - 1) > 0.02:
+                bench.fail(f"the render on {on}", "its loss is more than 2 % from the processor's")
+
+
+def soak(bench):
+    jobs = bench.amounts.jobs
+    said = bench.ours(f"{jobs} jobs in one process", "soak", [jobs, f"device={bench.device}", "memory_limit=0"])
+    if said is not None:
+        bench.say(f"- {jobs} jobs in one process: {said.splitlines()[-1]}")
+
+
+PASSED = r"^- .*: [1-9]\d* tests passed$"
+STAGES = {
+    "facts": Stage("The card", 1, facts, r"^- beside it: "),
+    "smoke": Stage("Whether the gradient is right", 8, smoke, PASSED),
+    "steps": Stage("A step: forward, statistics, backward", 16, steps, r"^\| \d+ \| \S+(?: ms)? \| \d\S* ms \|"),
+    "cold": Stage("Cold start", 4, cold, r"to saved PNG: \S+ s"),
+    "large": Stage("A large picture", 10, large, r"s per step, .* at most \d+ MB"),
+    "kernels": Stage("What bounds each kernel", 4, kernels, KERNELS.pattern),
+    "beside": Stage("Drafts, and L-BFGS beside the network", 3, beside, r"^- draft.* ms, \d+ MB"),
+    "checks": Stage("All checks", 8, checks, PASSED),
+    "soak": Stage("Many jobs", 4, soak, r"jobs in one process: .* MB"),
+}
