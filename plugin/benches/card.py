@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """Everything that needs a graphics card, in calls of at most ten minutes: checks, and measurements as Markdown.
 
-    card.py [--folder target/card] [--device cuda:0]      builds, checks and measures
-    card.py --build-only                                  builds into the folder, which can be carried elsewhere
-    card.py --folder FOLDER --built                       checks and measures what was built there
+    card.py [--folder target/card] [--device cuda:0]      builds into the folder, then checks and measures
+    card.py --built                                       checks and measures what was built
     card.py --stages steps cold ...                       these stages alone, be they done or not
 
-Building takes a Rust toolchain; the rest takes the folder, the scripts beside this one and an NVIDIA driver. Where this
-Python has PyTorch for the card, its steps are timed in turn with ours: cuDNN with TF32, channels last, tuned, and
-replayed as a CUDA graph.
+Building takes a Rust toolchain; the rest takes Python and an NVIDIA driver, so it can be done elsewhere. On the one
+machine, then on the other, to which the file was carried:
+
+    card.py --pack card.tar.xz                            builds, and packs all that is needed into a file
+    python3 -m tarfile -e card.tar.xz . && python3 card/card.py --built
+
+Where that Python has PyTorch for the card, its steps are timed in turn with ours: cuDNN with TF32, channels last, tuned,
+and replayed as a CUDA graph.
 
 The stages are {stages}, in this order, of what is wanted most.
 Each may take its share of what is left of --seconds, counted from the start of this process, and is ended when that is
 over; what is cut is named at the end. What is said is added to a report, FOLDER/report.md, too, and the next call goes
-on with the stages that the report does not have: call again until nothing is left.
+on with the stages that the report does not have, of what was built of the same commit: call again until nothing is left.
 
 Exit status: 0 everything is done and holds; 1 something failed; 2 something is left to do.
 """
@@ -24,41 +28,14 @@ BEGUN = time.monotonic()
 import argparse
 import datetime
 import pathlib
-import shutil
 import subprocess
 import sys
 
 from card_bench import Bench, marks
+from card_pack import REPOSITORY, build, pack
 from card_stages import STAGES, Amounts
-from compare import built
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-PICTURES = REPOSITORY / "examples" / "pictures"
-# What is built: the package, Cargo's words for it, and the name of what comes of it.
-PROGRAMS = {
-    "tests": ("pentimento-plugin", ["test", "--release", "--no-run", "--lib"], "pentimento_plugin"),
-    "step": ("pentimento-plugin", ["bench", "--no-run", "--bench", "step"], "step"),
-    "kernels": ("pentimento-plugin", ["bench", "--no-run", "--bench", "kernels"], "kernels"),
-    "optimiser": ("pentimento-plugin", ["bench", "--no-run", "--bench", "optimiser"], "optimiser"),
-    "large": ("pentimento-tests", ["bench", "--no-run", "--bench", "large"], "large"),
-    "soak": ("pentimento-tests", ["bench", "--no-run", "--bench", "soak"], "soak"),
-    "pentimento": ("pentimento-cli", ["build", "--release"], "pentimento"),
-    "libpentimento_plugin.so": ("pentimento-plugin", ["build", "--release"], "pentimento_plugin"),
-}
-
-
-def build(folder, seconds):
-    """Builds all programs and the library into a folder, with all that they need."""
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = str(REPOSITORY / "Cargo.toml")
-    end = time.monotonic() + seconds
-    for name, (package, words, target) in PROGRAMS.items():
-        command = ["cargo", *words, "--package", package, "--manifest-path", manifest]
-        files = built(command, target, max(1.0, end - time.monotonic()))
-        found = [file for file in files if name == pathlib.Path(file).name] or files[-1:]
-        shutil.copy2(found[-1], folder / name)
-    for file in [REPOSITORY / "manifest.toml", *PICTURES.glob("*.png")]:
-        shutil.copy2(file, folder)
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 def perform(bench, wanted):
@@ -78,10 +55,12 @@ def perform(bench, wanted):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.format(stages=", ".join(STAGES)),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=pathlib.Path, default=REPOSITORY / "target" / "card")
+    # What was unpacked lies beside this script.
+    place = HERE if (HERE / "origin.txt").exists() else REPOSITORY / "target" / "card"
+    parser.add_argument("--folder", type=pathlib.Path, default=place)
     parser.add_argument("--device", default="cuda:0")
-    parser.add_argument("--build-only", action="store_true")
     parser.add_argument("--built", action="store_true")
+    parser.add_argument("--pack", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--stages", nargs="+", choices=STAGES, metavar="STAGE")
     parser.add_argument("--report", type=pathlib.Path, help="where it is and goes on")
     parser.add_argument("--seconds", type=float, default=570, help="the time for everything, building included")
@@ -89,19 +68,22 @@ def main():
     folder, end = options.folder.resolve(), BEGUN + options.seconds
     if not options.built:
         try:
-            build(folder, 1e9 if options.build_only else end - time.monotonic())
+            build(folder, None if options.pack else end)
         except subprocess.TimeoutExpired:
             print("Building took all of the time; call again, and it goes on.")
             return 2
-    if options.build_only:
-        return 0
+    elif not (folder / "origin.txt").exists():
+        parser.error(f"nothing was built in {folder}")
+    if options.pack:
+        return 0 if pack(folder, options.pack) else 1
+    origin = (folder / "origin.txt").read_text().strip()
     report = (options.report or folder / "report.md").resolve()
-    before = marks(report)
+    before = marks(report, origin)
     wanted = options.stages or [name for name in STAGES if name not in before]
-    bench = Bench(folder, options.device, Amounts(), report, end)
+    bench = Bench(folder, origin, options.device, Amounts(), report, end)
     bench.say(f"# {datetime.date.today()}")
     perform(bench, wanted)
-    after = marks(report)
+    after = marks(report, origin)
     left = [name for name in STAGES if name not in after]
     failed = [name for name in STAGES if after.get(name) == "failed"]
     bench.say(f"\nFailed: {', '.join(failed) or 'nothing'}. Left to do: {', '.join(left) or 'nothing'}. "

@@ -10,14 +10,15 @@ import signal
 import subprocess
 import time
 
-MARK = re.compile(r"^<!-- (\w+): (done|failed) -->$", re.MULTILINE)
+MARK = re.compile(r"^<!-- (\w+): (done|failed), of (.*) -->$", re.MULTILINE)
 
 
 class Bench:
     """The programs in a folder, the device that they are told, and the time that they have."""
 
-    def __init__(self, folder, device, amounts, report, end):
-        self.folder, self.device, self.amounts, self.report, self.end = folder, device, amounts, report, end
+    def __init__(self, folder, origin, device, amounts, report, end):
+        self.folder, self.origin, self.device, self.amounts = folder, origin, device, amounts
+        self.report, self.end = report, end
         self.until, self.said, self.failures, self.cuts = end, [], [], []
 
     def begin(self, share):
@@ -79,13 +80,14 @@ class Bench:
         if not self.failures and not self.cuts and not re.search(rows, "\n".join(self.said), re.MULTILINE):
             self.fail(stage, "FAILED: it gave no row")
         if self.failures or not self.cuts:
-            self.say(f"\n<!-- {stage}: {'failed' if self.failures else 'done'} -->")
+            self.say(f"\n<!-- {stage}: {'failed' if self.failures else 'done'}, of {self.origin} -->")
 
 
 def quoted(said):
     return f":\n\n```\n{said[-3000:].strip()}\n```" if said.strip() else ", having said nothing"
 
 
-def marks(report):
-    """The stages that a report has, and how they ended; the latest word counts."""
-    return dict(MARK.findall(report.read_text())) if report.exists() else {}
+def marks(report, origin):
+    """The stages that a report has of what was built of this origin, and how they ended; the latest word counts."""
+    found = MARK.findall(report.read_text()) if report.exists() else []
+    return {stage: ended for stage, ended, of in found if of == origin}

@@ -6,7 +6,7 @@ import re
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
 from compare import machine
@@ -20,11 +20,16 @@ KERNELS = re.compile(r"^all kernels (\S+) ms, (\S+) GFLOP", re.MULTILINE)
 KERNEL = re.compile(r"^\| (?:picture|convolve|pool|second|means|inject|symmetric|squared)\S* \|", re.MULTILINE)
 LOSS = re.compile(r"loss ([0-9.e+-]+)")
 TESTS = "compute::cuda::tests::"
+SMOKE = {
+    "TF32 against the plain backend": "on_a_card::tf32_is_close_to_the_plain_backend_where_decisions_flip",
+    "float32 against float64": "on_a_card::float32_agrees_with_the_oracle",
+}
 
 
 @dataclass
 class Amounts:
     """How much of each is done."""
+    smoke: dict = field(default_factory=lambda: SMOKE)
     sizes: tuple = (512, 1024, 2048)
     rounds: int = 5
     repetitions: int = 9
@@ -32,10 +37,12 @@ class Amounts:
     render: tuple = ("--size=1024",)
     large: tuple = ("8192x8192", "--steps=2", "memory_limit=8")
     kernels: tuple = (512, 1024)
+    kernel_options: tuple = ()
     optimiser: tuple = ()
     compared: tuple = ("--size=256",)
     checks: tuple = ("on_a_card::", "vectors_on_a_card::", "renders_on_a_card::")
     jobs: int = 500
+    job_settings: tuple = ()
 
 
 @dataclass
@@ -51,13 +58,12 @@ def facts(bench):
     fields = "name,driver_version,memory.total,power.limit,persistence_mode,clocks.sm,clocks.max.sm,clocks.mem"
     found = bench.run("nvidia-smi", ["nvidia-smi", f"--query-gpu={fields}", "--format=csv"], 0.5)
     bench.say(f"```\n{(found or 'not known').strip()}\n```\n")
+    bench.say(f"- built of {bench.origin}")
     bench.say(f"- beside it: {machine()}; Python {sys.version.split()[0]}")
 
 
 def smoke(bench):
-    groups = [("float32 against float64", "on_a_card::float32_agrees_with_the_oracle"),
-              ("TF32 against the plain backend", "on_a_card::tf32_is_close_to_the_plain_backend_where_decisions_flip")]
-    for what, group in groups:
+    for what, group in bench.amounts.smoke.items():
         tests(bench, what, group, 0.7)
 
 
@@ -162,7 +168,7 @@ def kernels(bench):
     sizes = bench.amounts.kernels
     for precision in [], ["--draft"]:
         what = "the kernels of a draft" if precision else "the kernels of a step"
-        said = bench.ours(what, "kernels", [*sizes, f"--device={bench.device}", *precision], 0.6)
+        said = bench.ours(what, "kernels", [*sizes, f"--device={bench.device}", *precision, *bench.amounts.kernel_options], 0.6)
         if said is None:
             continue
         bench.say(said)
@@ -203,7 +209,7 @@ def checks(bench):
 
 def soak(bench):
     jobs = bench.amounts.jobs
-    said = bench.ours(f"{jobs} jobs in one process", "soak", [jobs, f"device={bench.device}", "memory_limit=0"])
+    said = bench.ours(f"{jobs} jobs in one process", "soak", [jobs, f"device={bench.device}", "memory_limit=0", *bench.amounts.job_settings])
     if said is not None:
         bench.say(f"- {jobs} jobs in one process: {said.splitlines()[-1]}")
 

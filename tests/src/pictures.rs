@@ -6,8 +6,6 @@ use std::path::Path;
 use image::imageops::FilterType;
 use pentimento_host::{Format, Image, Layout, Shape, Transfer};
 
-use crate::repository;
-
 /// A picture of 8-bit sRGB pixels without gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pixels {
@@ -63,21 +61,21 @@ impl Pixels {
     }
 }
 
-fn sample(name: &str, longer: u32) -> Pixels {
-    let path = repository().join("examples/pictures").join(name);
-    let picture = image::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+/// A sample in a file's bytes: what is built on one machine may run on another, which has no repository.
+fn sample(file: &[u8], longer: u32) -> Pixels {
+    let picture = image::load_from_memory(file).expect("the sample is a picture");
     let picture = picture.resize(longer, longer, FilterType::Triangle).into_rgb8();
     Pixels::rgb(picture.width(), picture.height(), picture.into_raw())
 }
 
 /// The photograph of the samples, its longer side `longer` pixels.
 pub fn content(longer: u32) -> Pixels {
-    sample("chelsea.png", longer)
+    sample(include_bytes!("../../examples/pictures/chelsea.png"), longer)
 }
 
 /// The painting of the samples, its longer side `longer` pixels.
 pub fn style(longer: u32) -> Pixels {
-    sample("painting.png", longer)
+    sample(include_bytes!("../../examples/pictures/painting.png"), longer)
 }
 
 /// Writes a floating-point TIFF of which a sample is no number.
