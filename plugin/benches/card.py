@@ -4,6 +4,7 @@
     card.py [--folder target/card] [--device cuda:0]      builds into the folder, then checks and measures
     card.py --built                                       checks and measures what was built
     card.py --stages steps cold ...                       these stages alone, be they done or not
+    card.py --rehearse                                    builds, and goes through all stages on an emulated card
 
 Building takes a Rust toolchain; the rest takes Python and an NVIDIA driver, so it can be done elsewhere. On the one
 machine, then on the other, to which the file was carried:
@@ -27,12 +28,14 @@ BEGUN = time.monotonic()
 
 import argparse
 import datetime
+import os
 import pathlib
 import subprocess
 import sys
 
 from card_bench import Bench, marks
 from card_pack import REPOSITORY, build, pack
+from card_rehearsal import AMOUNTS, environment, rehearse
 from card_stages import STAGES, Amounts
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -61,6 +64,7 @@ def main():
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--built", action="store_true")
     parser.add_argument("--pack", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--rehearse", action="store_true")
     parser.add_argument("--stages", nargs="+", choices=STAGES, metavar="STAGE")
     parser.add_argument("--report", type=pathlib.Path, help="where it is and goes on")
     parser.add_argument("--seconds", type=float, default=570, help="the time for everything, building included")
@@ -76,11 +80,15 @@ def main():
         parser.error(f"nothing was built in {folder}")
     if options.pack:
         return 0 if pack(folder, options.pack) else 1
+    if options.rehearse and not options.built:
+        return 0 if rehearse(folder, end - time.monotonic()) else 1
+    if options.rehearse:
+        os.environ.update(environment(folder))
     origin = (folder / "origin.txt").read_text().strip()
     report = (options.report or folder / "report.md").resolve()
     before = marks(report, origin)
     wanted = options.stages or [name for name in STAGES if name not in before]
-    bench = Bench(folder, origin, options.device, Amounts(), report, end)
+    bench = Bench(folder, origin, options.device, AMOUNTS if options.rehearse else Amounts(), report, end)
     bench.say(f"# {datetime.date.today()}")
     perform(bench, wanted)
     after = marks(report, origin)
