@@ -19,7 +19,7 @@ REPOSITORY = SCRIPTS.parent.parent
 BENCH = ["bench", "--workspace", "--no-run", "--bench"]
 PROGRAMS = {
     "tests": (["test", "--release", "--workspace", "--no-run", "--lib"], "pentimento_plugin"),
-    **{bench: ([*BENCH, bench], bench) for bench in ("step", "kernels", "optimiser", "large", "soak")},
+    **{bench: ([*BENCH, bench], bench) for bench in ("step", "kernels", "optimiser", "large", "judge", "soak")},
     "pentimento": (["build", "--release"], "pentimento"),
     "libpentimento_plugin.so": (["build", "--release"], "pentimento_plugin"),
 }

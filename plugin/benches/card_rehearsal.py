@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from card_pack import REPOSITORY
-from card_stages import SMOKE, Amounts
+from card_stages import PAIR, SMOKE, Amounts
 
 DRIVER = REPOSITORY / "plugin" / "src" / "compute" / "cuda" / "kernels" / "driver.cpp"
 STAND_INS = {
@@ -33,10 +33,11 @@ AMOUNTS = Amounts(
     # The emulated card is slower.
     chosen="CPU",
     large=("64x48", "--steps=2", "memory_limit=8", *LAYERS),
+    judged=("--size=32", "--set=quality=0.05", *SET),
+    pairs=(PAIR,),
     kernels=(32,),
     kernel_options=("--steps=1", "--copied=1"),
     optimiser=("32:2",),
-    compared=("--size=32", "--set=quality=0.02", *SET),
     checks=("on_a_card::profiles::what_a_card_can_do_is_measured",),
     jobs=3,
     job_settings=LAYERS,

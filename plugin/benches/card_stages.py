@@ -1,6 +1,5 @@
 """What `card.py` checks and measures on a card, stage by stage, in the order of what is wanted most."""
 import json
-import math
 import pathlib
 import re
 import shutil
@@ -19,12 +18,16 @@ STEP = re.compile(r"both \S+ \((?P<least>\S+)\) s; peak \S+ MB, (?P<megabytes>\S
 # The last line under each table of kernels, and its rows.
 KERNELS = re.compile(r"^all kernels (\S+) ms, (\S+) GFLOP", re.MULTILINE)
 KERNEL = re.compile(r"^\| (?:picture|convolve|pool|second|means|inject|symmetric|squared)\S* \|", re.MULTILINE)
-LOSS = re.compile(r"loss ([0-9.e+-]+)")
+# How far a judge's figures of the card's pictures may be from those of the processor's.
+JUDGED_APART = 0.02
 TESTS = "compute::cuda::tests::"
 SMOKE = {
     "TF32 against the plain backend": "on_a_card::tf32_is_close_to_the_plain_backend_where_decisions_flip",
     "float32 against float64": "on_a_card::float32_agrees_with_the_oracle",
 }
+
+
+PAIR = ("chelsea.png", "painting.png")
 
 
 @dataclass
@@ -38,10 +41,11 @@ class Amounts:
     render: tuple = ("--size=1024",)
     chosen: str = "CUDA"
     large: tuple = ("8192x8192", "--steps=2", "memory_limit=8")
+    judged: tuple = ("--size=512",)
+    pairs: tuple = (PAIR, PAIR[::-1])
     kernels: tuple = (512, 1024)
     kernel_options: tuple = ()
     optimiser: tuple = ()
-    compared: tuple = ("--size=256",)
     checks: tuple = ("on_a_card::", "vectors_on_a_card::", "renders_on_a_card::")
     jobs: int = 500
     job_settings: tuple = ()
@@ -140,9 +144,8 @@ def peer_is_there(bench):
     return version is not None
 
 
-def render(bench, what, device, output, arguments, share=1.0, environment=None):
-    """What a render of the samples says."""
-    pictures = [bench.folder / name for name in ("chelsea.png", "painting.png")]
+def render(bench, what, device, output, arguments, share=1.0, environment=None, pictures=PAIR):
+    """What a render says."""
     command = ["render", "-v", "--plugin", bench.folder, f"--set=device={device}", *arguments, *pictures, "-o", bench.folder / output]
     return bench.ours(what, "pentimento", command, share, environment)
 
@@ -177,6 +180,34 @@ def large(bench):
             bench.fail(f"{size} px", f"FAILED: it ended on {computing(said)}")
 
 
+def judged(bench):
+    """Of each pair, what a judge says of the picture that the card paints, beside the processor's."""
+    for number, pair in enumerate(bench.amounts.pairs):
+        painted = []
+        for on in bench.device, "cpu":
+            output = bench.folder / f"judged-{number}-{on.replace(':', '')}.png"
+            what = f"{' in the manner of '.join(pair)} on {on}"
+            said = render(bench, what, on, output, bench.amounts.judged, 0.4, pictures=pair)
+            if said is not None and computing(said).startswith("CPU" if on == "cpu" else "CUDA"):
+                painted.append(output)
+            elif said is not None:
+                bench.fail(what, f"FAILED: it ended on {computing(said)}")
+        if len(painted) == 2:
+            compare(bench, pair, painted)
+
+
+def compare(bench, pair, painted):
+    said = bench.ours("the judge", "judge", [*pair, *painted], 0.6)
+    if said is None:
+        return
+    card, processor = map(json.loads, said.splitlines())
+    apart = {name: card[name] / processor[name] - 1 for name in processor}
+    figures = ", ".join(f"{name} {card[name]:.4f} ({share:+.2%})" for name, share in apart.items())
+    bench.say(f"- {' in the manner of '.join(pair)}: {figures}")
+    if not all(abs(share) <= JUDGED_APART for share in apart.values()):
+        bench.fail(f"the judge of {pair[0]}", f"FAILED: more than {JUDGED_APART:.0%} from the processor's")
+
+
 def kernels(bench):
     sizes = bench.amounts.kernels
     for precision in [], ["--draft"]:
@@ -209,15 +240,6 @@ def beside(bench):
 def checks(bench):
     for group in bench.amounts.checks:
         tests(bench, group.strip(":").replace("_", " "), group, 0.6)
-    losses = {}
-    for on in ["cpu", "auto", bench.device]:
-        said = render(bench, f"a render on {on}", on, "compared.png", bench.amounts.compared, 0.5)
-        found = LOSS.findall(said or "")
-        if found:
-            losses[on] = float(found[-1])
-            bench.say(f"- {on}, {computing(said)}: loss {found[-1]} at the end")
-            if abs(losses[on] / losses.get("cpu", math.nan) - 1) > 0.02:
-                bench.fail(f"the render on {on}", "its loss is more than 2 % from the processor's")
 
 
 def soak(bench):
@@ -234,6 +256,7 @@ STAGES = {
     "steps": Stage("A step: forward, statistics, backward", 16, steps, r"^\| \d+ \| \S+(?: ms)? \| \d\S* ms \|"),
     "cold": Stage("Cold start", 4, cold, r"warm, .* to saved PNG: \S+ s"),
     "large": Stage("A large picture", 10, large, r"s per step, .* at most \d+ MB"),
+    "judged": Stage("A judge's figures", 8, judged, r"^- .* in the manner of .*: content \d"),
     "kernels": Stage("What bounds each kernel", 4, kernels, KERNELS.pattern),
     "beside": Stage("Drafts, and L-BFGS beside the network", 3, beside, r"^- draft.* ms, \d+ MB"),
     "checks": Stage("All checks", 8, checks, PASSED),
