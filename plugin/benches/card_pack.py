@@ -42,7 +42,8 @@ def build(folder, end=None):
     pictures = (REPOSITORY / "examples" / "pictures").glob("*.png")
     for file in [REPOSITORY / "manifest.toml", *pictures, *SCRIPTS.glob("card*.py"), SCRIPTS / "compare.py"]:
         shutil.copy2(file, folder)
-    commit = subprocess.run(["git", "-C", REPOSITORY, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout
+    commit = subprocess.run(["git", "-C", REPOSITORY, "describe", "--always", "--dirty"],
+                            capture_output=True, text=True).stdout
     compiler = subprocess.run(["rustc", "--version"], check=True, capture_output=True, text=True).stdout
     (folder / "origin.txt").write_text(f"{commit.strip() or 'no commit'}, {compiler.strip()}\n")
 

@@ -1,8 +1,8 @@
 """`card.py` without a card: every stage, as small as it goes, on the emulated card that the tests have.
 
-What cannot be had without a card, stands in the folder `stand-ins`, in front of all else: NVIDIA's driver is the emulated
-one, and scripts answer for `nvidia-smi` and PyTorch. No figure means anything, but each stage is to give its rows, and to
-find them in what the programs say.
+What cannot be had without a card stands in the folder `stand-ins`, in front of all else: NVIDIA's driver is the emulated
+one, and scripts answer for `nvidia-smi`, `compute-sanitizer` and PyTorch. No figure means anything, but each stage is to
+give its rows, and to find them in what the programs say.
 """
 import os
 import subprocess
@@ -14,6 +14,9 @@ from card_stages import PAIR, SMOKE, Amounts
 DRIVER = REPOSITORY / "plugin" / "src" / "compute" / "cuda" / "kernels" / "driver.cpp"
 STAND_INS = {
     "nvidia-smi": """echo "Emulated card, 1024 MiB" """,
+    "compute-sanitizer": """
+        shift 4
+        "$@" && echo "========= ERROR SUMMARY: 0 errors" """,
     "peer": """
         case $1 in
         --version) echo "0 (a stand-in)" ;;
@@ -38,6 +41,8 @@ AMOUNTS = Amounts(
     kernels=(32,),
     kernel_options=("--steps=1", "--copied=1"),
     optimiser=("32:2",),
+    checked=32,
+    sanitized=("L-BFGS",),
     checks=("on_a_card::profiles::what_a_card_can_do_is_measured",),
     jobs=3,
     job_settings=LAYERS,

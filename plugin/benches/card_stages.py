@@ -25,8 +25,6 @@ SMOKE = {
     "TF32 against the plain backend": "on_a_card::tf32_is_close_to_the_plain_backend_where_decisions_flip",
     "float32 against float64": "on_a_card::float32_agrees_with_the_oracle",
 }
-
-
 PAIR = ("chelsea.png", "painting.png")
 
 
@@ -46,6 +44,8 @@ class Amounts:
     kernels: tuple = (512, 1024)
     kernel_options: tuple = ()
     optimiser: tuple = ()
+    checked: int = 64
+    sanitized: tuple = ("a step", "a draft's step", "L-BFGS")
     checks: tuple = ("on_a_card::", "vectors_on_a_card::", "renders_on_a_card::")
     jobs: int = 500
     job_settings: tuple = ()
@@ -146,8 +146,8 @@ def peer_is_there(bench):
 
 def render(bench, what, device, output, arguments, share=1.0, environment=None, pictures=PAIR):
     """What a render says."""
-    command = ["render", "-v", "--plugin", bench.folder, f"--set=device={device}", *arguments, *pictures, "-o", bench.folder / output]
-    return bench.ours(what, "pentimento", command, share, environment)
+    arguments = ["render", "-v", "--plugin", bench.folder, f"--set=device={device}", *arguments]
+    return bench.ours(what, "pentimento", [*arguments, *pictures, "-o", bench.folder / output], share, environment)
 
 
 def computing(said):
@@ -212,7 +212,8 @@ def kernels(bench):
     sizes = bench.amounts.kernels
     for precision in [], ["--draft"]:
         what = "the kernels of a draft" if precision else "the kernels of a step"
-        said = bench.ours(what, "kernels", [*sizes, f"--device={bench.device}", *precision, *bench.amounts.kernel_options], 0.6)
+        arguments = [*sizes, f"--device={bench.device}", *precision, *bench.amounts.kernel_options]
+        said = bench.ours(what, "kernels", arguments, 0.6)
         if said is None:
             continue
         bench.say(said)
@@ -237,6 +238,31 @@ def beside(bench):
             bench.say(f"- L-BFGS on {on}, median (least): {line}")
 
 
+def sanitizer(bench):
+    """What NVIDIA's own checker says of small jobs, where the machine has it."""
+    program = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
+    if program is None:
+        return bench.say("- compute-sanitizer is not on this machine")
+    step = [bench.folder / "step", bench.amounts.checked, f"--device={bench.device}", "--repetitions=1"]
+    commands = {
+        "a step": step,
+        "a draft's step": [*step, "--draft"],
+        "L-BFGS": [bench.folder / "optimiser", f"{bench.amounts.checked}:2", f"--device={bench.device}"],
+    }
+    for tool in "memcheck", "racecheck", "synccheck":
+        for what in bench.amounts.sanitized:
+            command = commands[what]
+            what = f"{tool}, {what} at {bench.amounts.checked} px"
+            said = bench.run(what, [program, "--tool", tool, "--error-exitcode", 9, *command], 0.4)
+            if said is not None:
+                found = re.search(r"SUMMARY: (.*)", said)
+                told = found[1] if found else "no summary"
+                if told.startswith("0 "):
+                    bench.say(f"- {what}: {told}")
+                else:
+                    bench.fail(what, f"FAILED: {told}")
+
+
 def checks(bench):
     for group in bench.amounts.checks:
         tests(bench, group.strip(":").replace("_", " "), group, 0.6)
@@ -244,7 +270,8 @@ def checks(bench):
 
 def soak(bench):
     jobs = bench.amounts.jobs
-    said = bench.ours(f"{jobs} jobs in one process", "soak", [jobs, f"device={bench.device}", "memory_limit=0", *bench.amounts.job_settings])
+    arguments = [jobs, f"device={bench.device}", "memory_limit=0", *bench.amounts.job_settings]
+    said = bench.ours(f"{jobs} jobs in one process", "soak", arguments)
     if said is not None:
         bench.say(f"- {jobs} jobs in one process: {said.splitlines()[-1]}")
 
@@ -260,5 +287,6 @@ STAGES = {
     "kernels": Stage("What bounds each kernel", 4, kernels, KERNELS.pattern),
     "beside": Stage("Drafts, and L-BFGS beside the network", 3, beside, r"^- draft.* ms, \d+ MB"),
     "checks": Stage("All checks", 8, checks, PASSED),
+    "sanitizer": Stage("NVIDIA's checker", 6, sanitizer, r"^- (?:memcheck, .*: \d|compute-sanitizer is not on)"),
     "soak": Stage("Many jobs", 4, soak, r"jobs in one process: .* MB"),
 }
