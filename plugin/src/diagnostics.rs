@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::compute::listing::{self, ListedCard};
 use crate::compute::{self, Backend, Plan, Window, trial};
 use crate::memory::Memory;
 use crate::network::{Layer, Network};
@@ -48,29 +49,21 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Card {
     name: String,
-    /// In bytes.
-    memory_total: u64,
-    memory_available: u64,
+    /// In bytes, where it has memory of its own.
+    memory_total: Option<u64>,
+    memory_available: Option<u64>,
 }
 
-#[cfg(not(feature = "cuda"))]
-fn cards() -> Result<BTreeMap<String, Card>> {
-    let cards = compute::cuda::list()?.into_iter().enumerate();
-    let cards = cards.map(|(number, listed)| {
+fn cards(listed: Vec<ListedCard>) -> BTreeMap<String, Card> {
+    let cards = listed.into_iter().map(|listed| {
         let card = Card {
             name: listed.name,
             memory_total: listed.memory_total,
             memory_available: listed.memory_free,
         };
-        (format!("cuda:{number}"), card)
+        (listed.device.to_string(), card)
     });
-    Ok(cards.collect())
-}
-
-/// candle does not list them.
-#[cfg(feature = "cuda")]
-fn cards() -> Result<BTreeMap<String, Card>> {
-    Ok(BTreeMap::new())
+    cards.collect()
 }
 
 /// Examines the machine and times the network on it. Returns TOML text.
@@ -91,8 +84,8 @@ pub fn report() -> Result<String> {
         problems: Vec::new(),
         cards: BTreeMap::new(),
     };
-    match cards() {
-        Ok(cards) => report.cards = cards,
+    match listing::list() {
+        Ok(listed) => report.cards = cards(listed),
         Err(error) => report.notes.push(error.to_string()),
     }
     if let Err(problem) = report.examine() {
@@ -156,5 +149,23 @@ mod tests {
         let seconds = report["seconds_per_evaluation_at_256"].as_float().unwrap();
         // 95 GFLOP cannot be had in less than a tenth of a millisecond on anything.
         assert!(seconds > 1e-4 && seconds < 600.0, "{report}");
+    }
+
+    #[test]
+    fn cards_are_told_of_by_what_the_setting_calls_them() {
+        let card = |device, memory: Option<u64>| ListedCard {
+            device,
+            name: format!("a card called {device}"),
+            memory_total: memory,
+            memory_free: memory.map(|total| total / 2),
+        };
+        let listed = vec![card(Device::Cuda(1), Some(80 << 30)), card(Device::Metal, None)];
+        for listed in &listed {
+            assert_eq!(listed.device.to_string().parse(), Ok(listed.device));
+        }
+        let told = toml::to_string(&cards(listed)).unwrap();
+        let expected = "[\"cuda:1\"]\nname = \"a card called cuda:1\"\nmemory_total = 85899345920\n\
+                        memory_available = 42949672960\n\n[metal]\nname = \"a card called metal\"\n";
+        assert_eq!(told, expected);
     }
 }

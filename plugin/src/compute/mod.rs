@@ -21,6 +21,7 @@ pub mod cpu;
 pub mod cuda;
 #[cfg(test)]
 pub mod false_card;
+pub mod listing;
 mod open;
 mod regions;
 mod resident;

@@ -9,7 +9,7 @@ use super::candle::CandleBackend;
 use super::cpu::CpuBackend;
 #[cfg(not(feature = "cuda"))]
 use super::cuda::{self, CudaBackend};
-use super::{Backend, trial};
+use super::{Backend, listing, trial};
 use crate::network::Network;
 use crate::settings::{self, Precision};
 use crate::{Error, Result, threads};
@@ -93,21 +93,6 @@ fn metal(network: &Arc<Network>, threads: usize) -> Result<Box<dyn Backend>> {
     Ok(Box::new(CandleBackend::new(network.clone(), device, threads)?))
 }
 
-/// The cards that this build can use.
-///
-/// # Errors
-/// [`Error::Device`] for a driver that does not work.
-#[cfg(not(feature = "cuda"))]
-fn cuda_cards() -> Result<usize> {
-    super::cuda::count()
-}
-
-/// candle does not count them.
-#[cfg(feature = "cuda")]
-fn cuda_cards() -> Result<usize> {
-    Ok(1)
-}
-
 /// What this process has found out about cards.
 struct Known {
     choices: Vec<Choice>,
@@ -189,7 +174,7 @@ fn choice(network: &Arc<Network>, threads: usize) -> Result<Choice> {
 
 fn choose(network: &Arc<Network>, threads: usize, known: &Known) -> Result<Choice> {
     let (mut cards, mut notes) = (Vec::new(), Vec::new());
-    match cuda_cards() {
+    match listing::count_of_cuda() {
         Ok(count) => cards.extend((0..count).map(settings::Device::Cuda)),
         Err(error) => notes.push(format!("{error}; it is not used")),
     }
@@ -240,6 +225,21 @@ mod tests {
             "device: cuda:7 failed once more in an earlier job; it is not used"
         );
         assert_eq!(known.failure(settings::Device::Cuda(0)), None);
+    }
+
+    /// Builds for it need a Mac.
+    #[cfg(not(feature = "metal"))]
+    #[test]
+    fn metal_is_refused_where_it_is_not_built_in() {
+        let opened = open(settings::Device::Metal, Precision::Standard, "", 1);
+        let error = opened.map(|opened| opened.backend.description()).unwrap_err();
+        assert!(matches!(error, Error::Device(_)), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            "device: this build has no Metal; set device to cpu or auto"
+        );
+        let listed = listing::list().unwrap();
+        assert!(!listed.iter().any(|card| card.device == settings::Device::Metal));
     }
 
     #[test]

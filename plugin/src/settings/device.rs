@@ -1,5 +1,6 @@
 //! Where to compute, as the artist says it.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -16,6 +17,18 @@ pub enum Device {
     Cuda(usize),
     /// Apple's graphics.
     Metal,
+}
+
+/// As it is set.
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+            Self::Metal => f.write_str("metal"),
+        }
+    }
 }
 
 impl FromStr for Device {
@@ -61,6 +74,7 @@ mod tests {
             ("metal", Device::Metal),
         ] {
             assert_eq!(text.parse(), Ok(device));
+            assert_eq!(device.to_string().parse(), Ok(device));
         }
         for text in ["", "gpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "metal:0"] {
             let error = text.parse::<Device>().unwrap_err();
