@@ -119,7 +119,7 @@ fn halves<'a>(vectors: &[Elements<'a>; ABREAST]) -> Option<[&'a [bf16]; ABREAST]
 fn add_products<E: Element, const N: usize>(vector: &[f32], others: [&[E]; N], dots: &mut [f64]) {
     let mut sums = [[0f32; LANES]; N];
     let (whole, rest) = vector.as_chunks::<LANES>();
-    let others = others.map(|other| (&other[..vector.len()]).as_chunks::<LANES>());
+    let others = others.map(|other| other[..vector.len()].as_chunks::<LANES>());
     for (place, lanes) in whole.iter().enumerate() {
         for n in 0..N {
             let other = &others[n].0[place];
