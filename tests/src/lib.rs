@@ -2,8 +2,8 @@
 //!
 //! The unit tests of each crate see its parts; the tests of this package load the library that ships and render with
 //! it, from Rust, C, Python and the command line. Here is what they share: where the [`library`] and the
-//! [`program`](command) are, what [`command_line`] renders, [`pictures`] and their [`judge`], [`process`], the editors ([`hosts`]) and a painter at their [`screen`], and [`render`], the shortest way from
-//! settings to a picture.
+//! [`program`](command) are, what [`command_line`] renders, [`pictures`] and their [`judge`], [`process`], the editors
+//! ([`hosts`]) and a painter at their [`screen`], and [`render`], the shortest way from settings to a picture.
 
 pub mod built;
 pub mod command_line;

@@ -38,7 +38,7 @@ pub struct Kernels<'a> {
 
 impl Kernels<'_> {
     /// Output and input channels of the convolution in this direction.
-    fn channels(&self) -> (usize, usize) {
+    pub fn channels(&self) -> (usize, usize) {
         match self.direction {
             Direction::Forward => (self.outputs, self.inputs),
             Direction::Backward => (self.inputs, self.outputs),

@@ -5,35 +5,26 @@ use crate::compute::cpu::disjoint::Disjoint;
 use crate::compute::cpu::lanes::{Grid, Lanes, WIDTH};
 use crate::compute::cpu::maps::{Gate, Gradient, Stored};
 use crate::compute::cpu::weights::{Direction, Kernels, Weights};
-use crate::compute::cpu::winograd::{Variant, convolve, convolve_holding};
+use crate::compute::cpu::winograd::{Variant, convolve_holding};
 use crate::compute::cpu::workers::Workers;
 
 #[test]
 fn every_variant_convolves_both_ways_on_every_instruction_set() {
     let mut random = noise(3);
     for (inputs, outputs, height, width) in [(64, 96, 19, 26), (32, 64, 1, 5), (128, 32, 12, 12), (160, 192, 21, 23)] {
-        let kernels: Vec<f32> = (0..9 * inputs * outputs).map(|_| random() as f32).collect();
+        let values: Vec<f32> = (0..9 * inputs * outputs).map(|_| random() as f32).collect();
         for direction in [Direction::Forward, Direction::Backward] {
-            let (from, to) = match direction {
-                Direction::Forward => (inputs, outputs),
-                Direction::Backward => (outputs, inputs),
-            };
-            let mut input = Map::zero(from, height, width);
-            input.values.fill_with(|| f64::from(random() as f32));
-            let expected = match direction {
-                Direction::Forward => oracle::convolve(&input, &kernels, to),
-                Direction::Backward => oracle::convolve_transposed(&input, &kernels, to),
-            };
             let kernels = Kernels {
-                values: &kernels,
+                values: &values,
                 outputs,
                 inputs,
                 direction,
             };
+            let (input, expected) = case(&mut random, kernels, height, width);
             for set in InstructionSet::tested() {
                 for variant in Variant::ALL {
                     let workers = Workers::new(2, set).expect("threads");
-                    let output = convolved(&workers, variant, kernels, &input, to);
+                    let output = convolved(&workers, variant, kernels, &input, usize::MAX);
                     let error = relative_error(output, expected.values.iter().copied());
                     let what = format!("{variant:?} {direction:?} {inputs} x {outputs} on {}", set.name());
                     assert!(error < 1e-5, "{what} is off by {error:e}");
@@ -59,25 +50,12 @@ fn neither_threads_nor_blocks_change_a_bit() {
     };
     // A few more tiles than the unit's panels have rows.
     for (variant, height, width) in [(Variant::F2, 13, 11), (Variant::F4, 21, 23)] {
-        let mut input = Map::zero(inputs, height, width);
-        input.values.fill_with(|| f64::from(random() as f32));
-        let expected = oracle::convolve(&input, &values, outputs);
+        let (input, expected) = case(&mut random, kernels, height, width);
         for set in InstructionSet::tested() {
             let found = [1, 2, 24].map(|threads| {
                 let workers = Workers::new(threads, set).expect("threads");
                 // All tiles in one block, and no more than a panel of them in each.
-                [usize::MAX, 1].map(|held| {
-                    convolved_by(
-                        &workers,
-                        variant,
-                        kernels,
-                        &input,
-                        outputs,
-                        |weights, grid, source, sink| {
-                            convolve_holding(&workers, weights, grid, source, sink, held);
-                        },
-                    )
-                })
+                [usize::MAX, 1].map(|held| convolved(&workers, variant, kernels, &input, held))
             });
             let what = format!("{variant:?} on {}", set.name());
             let error = relative_error(found[0][1].clone(), expected.values.iter().copied());
@@ -89,29 +67,21 @@ fn neither_threads_nor_blocks_change_a_bit() {
     }
 }
 
-/// A convolution of a planar map into a planar map.
-fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map, outputs: usize) -> Vec<f32> {
-    convolved_by(
-        workers,
-        variant,
-        kernels,
-        input,
-        outputs,
-        |weights, grid, source, sink| {
-            convolve(workers, weights, grid, source, sink);
-        },
-    )
+/// A map of noise, and what these kernels make of it by definition.
+pub(super) fn case(random: &mut impl FnMut() -> f64, kernels: Kernels, height: usize, width: usize) -> (Map, Map) {
+    let (to, from) = kernels.channels();
+    let mut input = Map::zero(from, height, width);
+    input.values.fill_with(|| f64::from(random() as f32));
+    let expected = match kernels.direction {
+        Direction::Forward => oracle::convolve(&input, kernels.values, to),
+        Direction::Backward => oracle::convolve_transposed(&input, kernels.values, to),
+    };
+    (input, expected)
 }
 
-/// The same, by some way of convolving.
-pub(super) fn convolved_by(
-    workers: &Workers,
-    variant: Variant,
-    kernels: Kernels,
-    input: &Map,
-    outputs: usize,
-    convolve: impl FnOnce(&Weights, Grid, &Stored, &Gradient),
-) -> Vec<f32> {
+/// A convolution of a planar map into a planar map, where a block that all threads take together holds so many bytes.
+pub(super) fn convolved(workers: &Workers, variant: Variant, kernels: Kernels, input: &Map, held: usize) -> Vec<f32> {
+    let (outputs, _) = kernels.channels();
     let grid = Grid {
         height: input.height,
         width: input.width,
@@ -131,7 +101,7 @@ pub(super) fn convolved_by(
         adds: false,
         values: Disjoint::new(&mut output),
     };
-    convolve(&weights, grid, &source, &sink);
+    convolve_holding(workers, &weights, grid, &source, &sink, held);
     let value = |channel: usize, pixel: usize| output[channel / WIDTH * grid.pixels() + pixel].0[channel % WIDTH];
     let channels = (0..outputs).flat_map(|channel| (0..grid.pixels()).map(move |pixel| (channel, pixel)));
     channels.map(|(channel, pixel)| value(channel, pixel)).collect()

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 
-use super::convolution::convolved_by;
+use super::convolution::{case, convolved};
 use super::*;
 use crate::compute::cpu::lanes::{Grid, Lanes, WIDTH};
 use crate::compute::cpu::moments::{Region, Sums};
 use crate::compute::cpu::weights::{Direction, Kernels};
-use crate::compute::cpu::winograd::{Variant, convolve_holding};
+use crate::compute::cpu::winograd::Variant;
 use crate::compute::cpu::workers::Workers;
 
 /// So many cases, the same each time.
@@ -39,21 +39,10 @@ proptest! {
         let (inputs, outputs) = (32 * inputs, 32 * outputs);
         let mut random = noise(seed);
         let values: Vec<f32> = (0..9 * inputs * outputs).map(|_| random() as f32).collect();
-        let (from, to) = match direction {
-            Direction::Forward => (inputs, outputs),
-            Direction::Backward => (outputs, inputs),
-        };
-        let mut input = Map::zero(from, height, width);
-        input.values.fill_with(|| f64::from(random() as f32));
-        let expected = match direction {
-            Direction::Forward => oracle::convolve(&input, &values, to),
-            Direction::Backward => oracle::convolve_transposed(&input, &values, to),
-        };
         let kernels = Kernels { values: &values, outputs, inputs, direction };
+        let (input, expected) = case(&mut random, kernels, height, width);
         let workers = Workers::new(threads, set).expect("threads");
-        let found = convolved_by(&workers, variant, kernels, &input, to, |weights, grid, source, sink| {
-            convolve_holding(&workers, weights, grid, source, sink, held);
-        });
+        let found = convolved(&workers, variant, kernels, &input, held);
         let error = relative_error(found, expected.values);
         prop_assert!(error < 1e-5, "off by {:e}", error);
     }
