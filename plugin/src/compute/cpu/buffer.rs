@@ -4,30 +4,23 @@
 //! size from a heap that shrinks only at its end. A render frees the memory of one level as it takes that of the next,
 //! finer one, so it would end up with half as much again as it uses, and an editor would have that until it is closed.
 //! So what is large is mapped: it comes as zeros, costs nothing until it is written, and is gone when it is dropped.
+//!
+//! AddressSanitizer guards the blocks of a heap, but no mappings. Where a build is for it (`--cfg sanitized`), each
+//! buffer is such a block, and ends where its last element does.
 
-use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+#[cfg(sanitized)]
+mod guarded;
+#[cfg(not(sanitized))]
+mod mapped;
 
 use bytemuck::Pod;
-use memmap2::MmapMut;
 
-/// A slice in memory of its own, aligned to a page.
-pub struct Buffer<T> {
-    /// None while it is empty.
-    map: Option<MmapMut>,
-    /// Elements in use; there may be room for more.
-    length: usize,
-    elements: PhantomData<T>,
-}
+#[cfg(sanitized)]
+pub use self::guarded::Buffer;
+#[cfg(not(sanitized))]
+pub use self::mapped::Buffer;
 
 impl<T: Pod> Buffer<T> {
-    /// No elements, and no memory.
-    pub const EMPTY: Self = Self {
-        map: None,
-        length: 0,
-        elements: PhantomData,
-    };
-
     /// So many zeros.
     ///
     /// # Panics
@@ -52,45 +45,6 @@ impl<T: Pod> Buffer<T> {
         }
         buffer
     }
-
-    /// Gives it a length; what it holds then is anything. Memory is taken only where there was less.
-    ///
-    /// # Panics
-    /// As [`Buffer::zeros`] does.
-    pub fn fit(&mut self, length: usize) {
-        let bytes = length.checked_mul(size_of::<T>()).expect("a length in bytes");
-        if self.map.as_ref().map_or(0, |map| map.len()) < bytes {
-            // The old memory goes before the new comes.
-            *self = Self::EMPTY;
-            let map = MmapMut::map_anon(bytes);
-            let map = map.unwrap_or_else(|error| panic!("no memory for {} MB: {error}", bytes / 1_000_000));
-            // Larger pages, where the kernel has them to give: steps were found to take a tenth less time.
-            #[cfg(target_os = "linux")]
-            let _ = map.advise(memmap2::Advice::HugePage);
-            self.map = Some(map);
-        }
-        self.length = length;
-    }
-}
-
-impl<T: Pod> Deref for Buffer<T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        match &self.map {
-            Some(map) => bytemuck::cast_slice(&map[..self.length * size_of::<T>()]),
-            None => &[],
-        }
-    }
-}
-
-impl<T: Pod> DerefMut for Buffer<T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        match &mut self.map {
-            Some(map) => bytemuck::cast_slice_mut(&mut map[..self.length * size_of::<T>()]),
-            None => &mut [],
-        }
-    }
 }
 
 #[cfg(test)]
@@ -103,13 +57,21 @@ mod tests {
         let mut buffer = Buffer::<Lanes>::zeros(1000);
         assert!(buffer.iter().all(|lanes| *lanes == Lanes::ZERO));
         buffer[999] = Lanes::splat(2.0);
-        let start = buffer.as_ptr();
-        buffer.fit(10);
-        assert_eq!(buffer.len(), 10);
         buffer.fit(1000);
-        assert_eq!((buffer.as_ptr(), buffer[999]), (start, Lanes::splat(2.0)));
+        assert_eq!(buffer[999], Lanes::splat(2.0));
         buffer.fit(100_000);
         assert!(buffer.len() == 100_000 && buffer[99_999] == Lanes::ZERO);
+    }
+
+    #[cfg(not(sanitized))]
+    #[test]
+    fn a_shorter_one_keeps_its_memory() {
+        let mut buffer = Buffer::<u32>::concatenated(1000, [&[7; 1000][..]]);
+        let start = buffer.as_ptr();
+        buffer.fit(10);
+        assert_eq!(buffer[..], [7; 10]);
+        buffer.fit(1000);
+        assert_eq!((buffer.as_ptr(), buffer[999]), (start, 7));
     }
 
     #[test]

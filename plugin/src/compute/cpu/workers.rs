@@ -88,16 +88,13 @@ struct Share<'a, T> {
 impl<T: Task> Kernel for Share<'_, T> {
     #[inline(always)]
     fn run<I: Instructions>(self) {
-        let needed = self.task.scratch::<I>();
-        if self.scratch.len() < needed {
-            self.scratch.fit(needed);
-        }
+        self.scratch.fit(self.task.scratch::<I>());
         loop {
             let piece = self.next.fetch_add(1, Ordering::Relaxed);
             if piece >= self.pieces {
                 return;
             }
-            self.task.run::<I>(piece, &mut self.scratch[..needed]);
+            self.task.run::<I>(piece, self.scratch);
         }
     }
 }
