@@ -32,7 +32,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::network::Layer;
 use crate::optimise::Home;
-use crate::{Error, Result};
+use crate::{Error, Result, samples};
 
 pub use open::{Opened, distrust, open};
 pub use resident::{Resident, Seen};
@@ -256,6 +256,12 @@ pub trait Backend: Send {
     /// The gradient with respect to the picture of the last `forward`, `[1, 3, H, W]`.
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor>;
 
+    /// As `backward`, but `read` is lent the gradient `[3][H][W]`: a backend that works in main memory makes it where it made
+    /// the last one.
+    fn backward_lent(&mut self, gradient: &StatisticsGradient, read: &mut dyn FnMut(&[f32])) -> Result<()> {
+        samples::lend(&self.backward(gradient)?, read)
+    }
+
     /// Whether it can do what a plan's joint is for. Then a `backward` that comes down from the highest layer holds what
     /// it brings to the joint: the derivative `D` of the loss above, with respect to the features `F` there.
     fn can_defer(&self) -> bool {
@@ -303,8 +309,8 @@ fn expect_shape(tensor: &Tensor, shape: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// The values of a tensor that must have this shape and be f32.
-fn values(tensor: &Tensor, shape: &[usize]) -> Result<Vec<f32>> {
+/// What `read` makes of the values of a tensor that must have this shape and be f32.
+fn lend<T>(tensor: &Tensor, shape: &[usize], read: impl FnOnce(&[f32]) -> T) -> Result<T> {
     expect_shape(tensor, shape)?;
-    Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
+    samples::lend(&tensor.contiguous()?, read)
 }

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Plan, Window, values};
+use super::{Plan, Window, lend};
 use crate::network::Layer;
 use crate::{Error, Result};
 
@@ -54,7 +54,7 @@ fn total(width: usize, window: Window, weights: &[f32]) -> f64 {
 /// The weights of a plan's regions, `[region][H * W]`.
 fn weights(regions: &Tensor, plan: &Plan) -> Result<Vec<Vec<f32>>> {
     let count = regions.dim(0)?;
-    let weights = values(regions, &[count, plan.height, plan.width])?;
+    let weights = lend(regions, &[count, plan.height, plan.width], <[f32]>::to_vec)?;
     if count == 0 || weights.iter().any(|weight| !(weight.is_finite() && *weight >= 0.0)) {
         return Err(Error::Internal("regions have weights of 0 or more, and finite".into()));
     }

@@ -23,7 +23,6 @@ use crate::compute::{Moments, MomentsGradient, Statistics, StatisticsGradient};
 use crate::network::Layer;
 use crate::{Error, Result};
 
-use style::Values;
 pub use style::{StyleLoss, StyleTarget};
 
 /// How losses of different layers and picture sizes are made comparable. `F` are a layer's features, `P` those of the
@@ -148,7 +147,7 @@ impl Objective {
         target: &StyleTarget,
         moments: &Moments,
     ) -> Result<(f64, MomentsGradient)> {
-        let distance = target.distance(&Values::of(moments)?)?;
+        let distance = target.distance(moments)?;
         let factor = term.weight * self.factor(term.layer, target, moments.weight);
         let scaled = |mut derivative: Vec<f32>, like: &Tensor| {
             let slope = (self.beta * factor) as f32;

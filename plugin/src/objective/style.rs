@@ -9,11 +9,9 @@
 //!   features' own degree (squared), not of the fourth as the others are, so that strong and weak directions of
 //!   the style both count.
 
-use candle_core::{Device, Tensor};
-
 use super::wasserstein::Gaussian;
-use crate::Result;
 use crate::compute::Moments;
+use crate::{Result, samples};
 
 /// Which distance is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -32,26 +30,25 @@ pub enum StyleLoss {
 const LEAST_COVARIANCE: f64 = 1e-6;
 
 /// Second moments `[C, C]` and means `[C]`, where they can be read.
-pub(super) struct Values {
-    pub(super) second: Vec<f32>,
-    pub(super) mean: Vec<f32>,
+pub(super) struct Values<'a> {
+    pub(super) second: &'a [f32],
+    pub(super) mean: &'a [f32],
 }
 
-impl Values {
-    pub(super) fn of(moments: &Moments) -> Result<Self> {
-        let here = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.flatten_all()?.to_vec1();
-        Ok(Self {
-            second: here(&moments.second)?,
-            mean: here(&moments.mean)?,
-        })
+impl Values<'_> {
+    /// What `read` makes of moments.
+    pub(super) fn lend<T>(moments: &Moments, read: impl FnOnce(Values) -> T) -> Result<T> {
+        samples::lend(&moments.second.contiguous()?, |second| {
+            samples::lend(&moments.mean.contiguous()?, |mean| read(Values { second, mean }))
+        })?
     }
 
     /// The covariance, `[C, C]`: second moments less the products of the means.
     pub(super) fn covariance(&self) -> Vec<f32> {
-        let rows = self.second.chunks_exact(self.mean.len()).zip(&self.mean);
+        let rows = self.second.chunks_exact(self.mean.len()).zip(self.mean);
         rows.flat_map(|(row, &own)| {
             row.iter()
-                .zip(&self.mean)
+                .zip(self.mean)
                 .map(move |(moment, &other)| moment - own * other)
         })
         .collect()
@@ -102,17 +99,20 @@ enum Wanted {
 impl StyleTarget {
     /// A target for the given distance.
     pub fn new(moments: &Moments, loss: StyleLoss) -> Result<Self> {
-        let values = Values::of(moments)?;
+        Values::lend(moments, |values| Self::of(&values, loss))?
+    }
+
+    fn of(values: &Values, loss: StyleLoss) -> Result<Self> {
         let square_sum = |values: &[f32]| -> f64 { values.iter().map(|&value| f64::from(value).powi(2)).sum() };
-        let of_second = square_sum(&values.second);
+        let of_second = square_sum(values.second);
         let (wanted, energy) = match loss {
-            StyleLoss::Gram => (Wanted::Second(values.second), of_second),
+            StyleLoss::Gram => (Wanted::Second(values.second.to_vec()), of_second),
             StyleLoss::Covariance => {
                 let covariance = values.covariance();
                 let energy = square_sum(&covariance).max(LEAST_COVARIANCE * of_second);
-                let of_means = square_sum(&values.mean);
+                let of_means = square_sum(values.mean);
                 let factor = energy.max(f64::MIN_POSITIVE) / of_means.max(f64::MIN_POSITIVE);
-                let mean = values.mean;
+                let mean = values.mean.to_vec();
                 (
                     Wanted::Apart {
                         covariance,
@@ -123,7 +123,7 @@ impl StyleTarget {
                 )
             }
             StyleLoss::Wasserstein => {
-                let gaussian = Gaussian::new(&values.mean, &values.covariance())?;
+                let gaussian = Gaussian::new(values.mean, &values.covariance())?;
                 (Wanted::Gaussian(gaussian), values.trace())
             }
         };
@@ -131,10 +131,14 @@ impl StyleTarget {
     }
 
     /// The squared distance of moments from the target.
-    pub(super) fn distance(&self, own: &Values) -> Result<Distance> {
+    pub(super) fn distance(&self, own: &Moments) -> Result<Distance> {
+        Values::lend(own, |own| self.distance_of(&own))?
+    }
+
+    fn distance_of(&self, own: &Values) -> Result<Distance> {
         match &self.wanted {
             Wanted::Second(wanted) => {
-                let (value, second) = squares(&own.second, wanted);
+                let (value, second) = squares(own.second, wanted);
                 let mean = vec![0.0; own.mean.len()];
                 Ok(Distance { value, second, mean })
             }
@@ -144,11 +148,11 @@ impl StyleTarget {
                 factor,
             } => {
                 let (of_covariances, second) = squares(&own.covariance(), covariance);
-                let (of_means, apart) = squares(&own.mean, mean);
+                let (of_means, apart) = squares(own.mean, mean);
                 // The covariance falls by `m m^T`, and its derivative is symmetric.
                 let rows = second.chunks_exact(own.mean.len()).zip(&apart);
                 let mean = rows.map(|(row, apart)| {
-                    let along: f32 = row.iter().zip(&own.mean).map(|(slope, mean)| slope * mean).sum();
+                    let along: f32 = row.iter().zip(own.mean).map(|(slope, mean)| slope * mean).sum();
                     *factor as f32 * apart - 2.0 * along
                 });
                 Ok(Distance {

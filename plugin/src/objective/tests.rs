@@ -225,7 +225,7 @@ fn diagonal(mean: &[f32], variances: &[f32]) -> Moments {
 
 fn wasserstein(picture: &Moments, style: &Moments) -> f64 {
     let target = StyleTarget::new(style, StyleLoss::Wasserstein).unwrap();
-    target.distance(&Values::of(picture).unwrap()).unwrap().value
+    target.distance(picture).unwrap().value
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Gaussian {
             .for_each(|diagonal| *diagonal += 1.0);
         let rows = second.chunks_exact(channels).zip(&apart);
         let mean = rows.map(|(row, apart)| {
-            let along: f32 = row.iter().zip(&own.mean).map(|(slope, mean)| slope * mean).sum();
+            let along: f32 = row.iter().zip(own.mean).map(|(slope, mean)| slope * mean).sum();
             2.0 * (apart - along)
         });
         Ok(Distance {

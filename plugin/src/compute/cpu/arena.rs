@@ -1,4 +1,7 @@
-//! The memory of a picture's way up and down, laid out before the first step: nothing large is allocated afterwards.
+//! The memory of a picture's way up and down, laid out before the first step. What a later step allocates is what it hands
+//! over, as whoever asked may keep it: the matrices of the moments, 2.4 MB for the usual layers whatever the picture's
+//! size, and the gradient where it is not only lent. Nothing else is large, but for the threads' scratch and the
+//! transformed weights, which come with the first step and stay.
 //!
 //! Features are kept where they are tapped (and, for L2 pooling, where its gradient needs them). All else that the
 //! backward pass needs of a layer is a bit per activation or two per pooled window. Maps on their way between two
@@ -9,7 +12,7 @@
 //! part has another size. Nothing in it counts on what it held before.
 
 use super::buffer::Buffer;
-use super::first::FirstLayer;
+use super::first::{CHANNELS, FirstLayer};
 use super::injection::MomentsFactor;
 use super::instructions::InstructionSet;
 use super::lanes::Lanes;
@@ -57,6 +60,8 @@ pub struct Arena {
     pub buffers: [Buffer<Lanes>; 2],
     /// The picture in the network's space, inside a border of zeros.
     pub input: Buffer<f32>,
+    /// The gradient with respect to the picture, `[3][H][W]`.
+    pub gradient: Buffer<f32>,
 }
 
 impl Arena {
@@ -86,6 +91,7 @@ impl Arena {
             layers: layers.collect(),
             buffers: [Buffer::EMPTY, Buffer::EMPTY],
             input: Buffer::EMPTY,
+            gradient: Buffer::EMPTY,
         };
         arena.lay_out(plan);
         arena
@@ -98,6 +104,7 @@ impl Arena {
             memory.fit(length);
         }
         self.input.fit(FirstLayer::input_len(outlines[0].grid));
+        self.gradient.fit(CHANNELS * outlines[0].grid.pixels());
         for (layer, outline) in self.layers.iter_mut().zip(outlines) {
             layer.outline = outline;
             layer.features.fit(outline.features());

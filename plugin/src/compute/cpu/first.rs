@@ -19,7 +19,7 @@ use super::workers::{Task, Workers};
 use crate::network::{Convolution, Normalisation};
 
 /// Channels of the picture.
-const CHANNELS: usize = 3;
+pub const CHANNELS: usize = 3;
 /// Numbers in a 3 x 3 neighbourhood: `[tap][channel]`, so that backward a tap's channels lie side by side.
 const TAPS: usize = 9 * CHANNELS;
 /// [`TAPS`] rounded up to whole lanes.

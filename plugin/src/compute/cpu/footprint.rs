@@ -1,6 +1,6 @@
 //! The memory that plans will take, without taking it.
 
-use super::first::FirstLayer;
+use super::first::{CHANNELS, FirstLayer};
 use super::instructions::InstructionSet;
 use super::lanes::Lanes;
 use super::moments::Sums;
@@ -19,7 +19,7 @@ const SCRATCH: usize = 20 << 20;
 const PARTS_SCRATCH: usize = 4 << 20;
 const PARTS_SHARED: usize = 52 << 20;
 /// Bytes per pixel of the pictures that go in and come out, and of copies on their way.
-const PICTURES: usize = 4 * 3 * size_of::<f32>();
+const PICTURES: usize = 3 * CHANNELS * size_of::<f32>();
 
 /// The arena of a plan, but for what is small, in bytes.
 pub fn arena(plan: &Plan) -> usize {
@@ -30,8 +30,9 @@ pub fn arena(plan: &Plan) -> usize {
         lanes * size_of::<Lanes>() + bits
     });
     let passing = buffers(&layers).map(|length| length * size_of::<Lanes>());
-    let input = FirstLayer::input_len(layers[0].grid) * size_of::<f32>();
-    kept.chain(passing).sum::<usize>() + input
+    let grid = layers[0].grid;
+    let pictures = FirstLayer::input_len(grid) + CHANNELS * grid.pixels();
+    kept.chain(passing).sum::<usize>() + pictures * size_of::<f32>()
 }
 
 /// The maps that parts hold from step to step, the content's features and what comes down to the joint, in bytes.

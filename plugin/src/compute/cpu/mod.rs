@@ -72,7 +72,7 @@ use self::outline::Outline;
 use self::part::{Deferred, Part};
 use self::profile::{Stopwatch, Work};
 use self::workers::Workers;
-use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, values};
+use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, lend};
 use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
@@ -121,21 +121,22 @@ impl CpuBackend {
             Some(part) => &part.plan,
             None => return Err(Error::Internal(format!("the backend was not prepared for part {part}"))),
         };
-        let samples = values(picture, &[1, 3, plan.height, plan.width])?;
         let highest = prepared.arena.layers[prepared.arena.layers.len() - 1].outline.layer;
         let top = plan.joint().filter(|_| to_joint).unwrap_or(highest);
-        prepared.went_forward = None;
-        prepared.stopwatch.start();
-        prepared.arena.lay_out(plan);
-        pass::forward(
-            &self.workers,
-            &mut self.model,
-            &mut prepared.arena,
-            plan.pooling,
-            &samples,
-            top,
-            &mut prepared.stopwatch,
-        );
+        lend(picture, &[1, 3, plan.height, plan.width], |samples| {
+            prepared.went_forward = None;
+            prepared.stopwatch.start();
+            prepared.arena.lay_out(plan);
+            pass::forward(
+                &self.workers,
+                &mut self.model,
+                &mut prepared.arena,
+                plan.pooling,
+                samples,
+                top,
+                &mut prepared.stopwatch,
+            );
+        })?;
         Ok(top)
     }
 
@@ -183,6 +184,57 @@ impl CpuBackend {
         }
         prepared.went_forward = Some((part, top));
         Ok(statistics)
+    }
+
+    /// Goes back from the last forward pass. Returns where the gradient is, and the size of the part.
+    fn backward_pass(&mut self, gradient: &StatisticsGradient) -> Result<(&[f32], (usize, usize))> {
+        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
+        let Some((part, top)) = prepared.went_forward.take() else {
+            return Err(Error::Internal("backward without a forward pass".into()));
+        };
+        let (part, arena, stopwatch) = (&mut prepared.parts[part], &mut prepared.arena, &mut prepared.stopwatch);
+        stopwatch.resume();
+        let plan = &part.plan;
+        let held = part.content.as_ref().map_or(0, Vec::len);
+        let measured = plan.style_layers.iter().filter(|layer| **layer <= top).count();
+        if gradient.moments.len() != measured || gradient.content.len() != held {
+            return Err(Error::Internal(
+                "the gradient does not have the layers of the plan's statistics".into(),
+            ));
+        }
+        let style = arena
+            .layers
+            .iter_mut()
+            .filter_map(|memory| Some((memory.outline.layer, memory.style.as_mut()?)));
+        for ((layer, style), regions) in style.zip(&gradient.moments) {
+            let channels = layer.outputs();
+            if regions.len() != style.factors.len() {
+                return Err(Error::Internal("the gradient does not have the plan's regions".into()));
+            }
+            let weights = &part.weights[layer.pools()];
+            for ((factor, &weight), region) in style.factors.iter_mut().zip(weights).zip(regions) {
+                lend(&region.second, &[channels, channels], |second| {
+                    lend(&region.mean, &[channels], |mean| {
+                        factor.set(&self.workers, second, mean, weight)
+                    })
+                })??;
+            }
+            stopwatch.lap(layer, Work::Statistics);
+        }
+        let content = plan
+            .content_layers
+            .iter()
+            .zip(&gradient.content)
+            .map(|(layer, derivative)| {
+                let window = plan.window.at_depth(layer.pools());
+                let elements = (layer.outputs() * window.height * window.width).max(1);
+                (2.0 * derivative / elements as f64) as f32
+            });
+        let content: Vec<f32> = content.collect();
+        let size = (plan.height, plan.width);
+        let model = &mut self.model;
+        pass::backward(&self.workers, model, arena, part, top, &content, stopwatch);
+        Ok((&arena.gradient, size))
     }
 }
 
@@ -250,51 +302,13 @@ impl Backend for CpuBackend {
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
-        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let Some((part, top)) = prepared.went_forward.take() else {
-            return Err(Error::Internal("backward without a forward pass".into()));
-        };
-        let (part, arena, stopwatch) = (&mut prepared.parts[part], &mut prepared.arena, &mut prepared.stopwatch);
-        stopwatch.resume();
-        let plan = &part.plan;
-        let held = part.content.as_ref().map_or(0, Vec::len);
-        let measured = plan.style_layers.iter().filter(|layer| **layer <= top).count();
-        if gradient.moments.len() != measured || gradient.content.len() != held {
-            return Err(Error::Internal(
-                "the gradient does not have the layers of the plan's statistics".into(),
-            ));
-        }
-        let style = arena
-            .layers
-            .iter_mut()
-            .filter_map(|memory| Some((memory.outline.layer, memory.style.as_mut()?)));
-        for ((layer, style), regions) in style.zip(&gradient.moments) {
-            let channels = layer.outputs();
-            if regions.len() != style.factors.len() {
-                return Err(Error::Internal("the gradient does not have the plan's regions".into()));
-            }
-            let weights = &part.weights[layer.pools()];
-            for ((factor, &weight), region) in style.factors.iter_mut().zip(weights).zip(regions) {
-                let second = values(&region.second, &[channels, channels])?;
-                let mean = values(&region.mean, &[channels])?;
-                factor.set(&self.workers, &second, &mean, weight);
-            }
-            stopwatch.lap(layer, Work::Statistics);
-        }
-        let content = plan
-            .content_layers
-            .iter()
-            .zip(&gradient.content)
-            .map(|(layer, derivative)| {
-                let window = plan.window.at_depth(layer.pools());
-                let elements = (layer.outputs() * window.height * window.width).max(1);
-                (2.0 * derivative / elements as f64) as f32
-            });
-        let content: Vec<f32> = content.collect();
-        let (height, width) = (plan.height, plan.width);
-        let model = &mut self.model;
-        let picture = pass::backward(&self.workers, model, arena, part, top, &content, stopwatch);
-        Ok(Tensor::from_vec(picture, (1, 3, height, width), &Device::Cpu)?)
+        let (gradient, (height, width)) = self.backward_pass(gradient)?;
+        Ok(Tensor::from_slice(gradient, (1, 3, height, width), &Device::Cpu)?)
+    }
+
+    fn backward_lent(&mut self, gradient: &StatisticsGradient, read: &mut dyn FnMut(&[f32])) -> Result<()> {
+        read(self.backward_pass(gradient)?.0);
+        Ok(())
     }
 
     fn can_defer(&self) -> bool {

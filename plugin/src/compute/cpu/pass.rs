@@ -98,7 +98,7 @@ fn shared<T: Copy>(values: &mut [T]) -> Option<Disjoint<'_, T>> {
     (!values.is_empty()).then(|| Disjoint::new(values))
 }
 
-/// The gradient at the picture of a part, `[3][H][W]`, down from the layer that the last forward pass went up to. The
+/// The gradient at the picture of a part, down from the layer that the last forward pass went up to, into the arena. The
 /// factors of every style layer up to there are set; `content` holds the factor of each content layer's difference. The
 /// tapped layers' features are gone afterwards.
 pub fn backward(
@@ -109,8 +109,13 @@ pub fn backward(
     top: Layer,
     content: &[f32],
     stopwatch: &mut Stopwatch,
-) -> Vec<f32> {
-    let Arena { layers, buffers, .. } = arena;
+) {
+    let Arena {
+        layers,
+        buffers,
+        gradient: picture,
+        ..
+    } = arena;
     let joint = part.plan.joint();
     let highest = layers.len() - 1;
     // The buffer that is written next is the same wherever the way down begins.
@@ -193,10 +198,8 @@ pub fn backward(
     } else {
         &buffers[buffer]
     };
-    let mut picture = vec![0f32; 3 * grid.pixels()];
-    model.first.backward(workers, grid, gradient, &mut picture);
+    model.first.backward(workers, grid, gradient, picture);
     stopwatch.lap(layer, Work::Backward);
-    picture
 }
 
 fn read_and_written(buffers: &mut [Buffer<Lanes>; 2], read: usize) -> (&[Lanes], &mut [Lanes]) {

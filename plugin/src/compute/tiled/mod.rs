@@ -27,7 +27,7 @@ pub use self::margin::Margin;
 pub use self::tiling::Tiling;
 use super::{Backend, ContentDistance, Moments, MomentsGradient, Resident, Statistics, StatisticsGradient, Window};
 use crate::optimise::{Home, Vector};
-use crate::{Error, Result, samples};
+use crate::{Error, Result};
 
 /// A backend that looks at pictures in tiles.
 pub struct Tiled<'a> {
@@ -228,10 +228,7 @@ impl GradientSum {
         margin: &Margin,
     ) -> Result<()> {
         match self {
-            Self::Here(sum) => {
-                let gradient = backend.backward(gradient)?;
-                samples::lend(&gradient, |gradient| margin.fold(gradient, seen, sum))
-            }
+            Self::Here(sum) => backend.backward_lent(gradient, &mut |gradient| margin.fold(gradient, seen, sum)),
             Self::There(sum) => resident(backend)?.backward_box(gradient, margin.show(seen), sum),
         }
     }
