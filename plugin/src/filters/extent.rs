@@ -208,7 +208,7 @@ impl Extent<'_> {
             plan,
             size,
             optimiser: self.settings.optimiser,
-            on_card: backend.home().is_card(),
+            home: backend.home(),
             finishing: match is_last && size != self.content {
                 true => memory::finishing(size, self.content),
                 false => 0,

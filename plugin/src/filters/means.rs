@@ -7,6 +7,7 @@ use super::memory;
 use crate::Result;
 use crate::canvas::Size;
 use crate::compute::{Backend, Plan, Tiling};
+use crate::optimise::Home;
 use crate::settings::Optimiser;
 
 /// Tiles that take more than this many untiled steps are too small to pay.
@@ -24,8 +25,8 @@ pub struct Task<'a> {
     pub size: Size,
     /// Who moves the pixels.
     pub optimiser: Optimiser,
-    /// Whether the pixels are moved on the card of our own backend.
-    pub on_card: bool,
+    /// Where the pixels are moved.
+    pub home: Home,
     /// What comes after the last step takes beside the network, 0 where another level comes.
     pub finishing: u64,
     /// The bytes of what was read that are free by then, as nobody looks at it any more.
@@ -35,7 +36,7 @@ pub struct Task<'a> {
 impl Task<'_> {
     /// What is held beside the network, with a history of so many pairs.
     fn besides(&self, history: usize) -> u64 {
-        let painting = memory::painting(self.optimiser, self.size, history, self.on_card);
+        let painting = memory::painting(self.optimiser, self.size, history, &self.home);
         painting.max(self.finishing).saturating_sub(self.released)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::canvas::Size;
 use crate::memory::Memory;
-use crate::optimise::History;
+use crate::optimise::{History, Home};
 use crate::settings::Optimiser;
 use crate::{Error, Result};
 
@@ -15,12 +15,14 @@ const LBFGS: u64 = 4;
 /// The same on a card of our own backend, which keeps the memory of which pixels may be moved, half a picture, until it is
 /// needed again, and that of the metric's octaves, a third of one.
 const LBFGS_ON_CARD: u64 = 5;
-/// The pictures that Adam holds at the end of a step: candle-nn's variable and its moments (3), the picture, the best, the
-/// average, the gradient, and what candle-nn makes of them, all of which its tape keeps until the variables are set (14).
-const ADAM: u64 = 21;
-/// Of these a card of our own backend holds, at the end of a step, the moments (2), the picture, the next one, the best, the
-/// gradient, the average before and after, and how far it is from the picture.
-const ADAM_ON_CARD: u64 = 9;
+/// The pictures that Adam holds at the end of a step: candle-nn's variables and its moments (3), the picture, the best, the
+/// gradient and, at first, the average and the next picture before and after it is brought into the box, and later the
+/// average before and after and how far it is from the picture. A card of our own backend holds no more.
+const ADAM: u64 = 9;
+/// The same on another of candle's devices, where all is one piece: candle-nn's variable and its moments (3), the picture,
+/// the best, the average, the gradient, and what candle-nn makes of them, all of which its tape keeps until the variables
+/// are set (14).
+const ADAM_IN_ONE: u64 = 21;
 /// What Adam holds between steps.
 const ADAM_RESTING: u64 = 6;
 /// The bytes of a picture's pixel: three samples of f32.
@@ -30,18 +32,17 @@ const RESIZING: u64 = 4 * 4;
 /// The program, the network's weights as they come, and what the allocator keeps of small pieces.
 pub const PROGRAM: u64 = 120_000_000;
 
-/// What an optimiser's pictures take during its steps, with a history of so many pairs; `on_card` is where they live in
-/// the memory of our own backend.
+/// What an optimiser's pictures take during its steps, with a history of so many pairs, where they live.
 ///
 /// Nothing else that a level does before its steps takes as much beside the network. It holds the history, too, but only
 /// the picture of these: so there is room for the content and for a start; and as a coarser level's history is refined
 /// vector by vector, for the picture, one of them, and what resizing takes.
-pub fn painting(optimiser: Optimiser, size: Size, history: usize, on_card: bool) -> u64 {
-    let pictures = match (optimiser, on_card) {
-        (Optimiser::Lbfgs, false) => LBFGS,
-        (Optimiser::Lbfgs, true) => LBFGS_ON_CARD,
-        (Optimiser::Adam | Optimiser::PlainAdam, false) => ADAM,
-        (Optimiser::Adam | Optimiser::PlainAdam, true) => ADAM_ON_CARD,
+pub fn painting(optimiser: Optimiser, size: Size, history: usize, home: &Home) -> u64 {
+    let pictures = match (optimiser, home) {
+        (Optimiser::Lbfgs, home) if home.is_card() => LBFGS_ON_CARD,
+        (Optimiser::Lbfgs, _) => LBFGS,
+        (Optimiser::Adam | Optimiser::PlainAdam, Home::Device(device)) if !device.is_cpu() => ADAM_IN_ONE,
+        (Optimiser::Adam | Optimiser::PlainAdam, _) => ADAM,
     };
     size.pixels() * PIXEL * pictures + History::bytes(history, 3 * size.pixels() as usize)
 }

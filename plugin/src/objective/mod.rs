@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use crate::compute::{Moments, MomentsGradient, Statistics, StatisticsGradient};
 use crate::network::Layer;
-use crate::{Error, Result};
+use crate::{Error, Result, samples};
 
 pub use style::{StyleLoss, StyleTarget};
 
@@ -195,18 +195,25 @@ pub fn blend(styles: &[(Statistics, f64)]) -> Result<Vec<Vec<Moments>>> {
 }
 
 fn blend_moments(styles: &[(Statistics, f64)], layer: usize, region: usize, sum: f64) -> Result<Moments> {
-    let own = &styles[0].0.moments[layer][region];
-    let mut blended = Moments {
-        second: own.second.zeros_like()?,
-        mean: own.mean.zeros_like()?,
-        weight: 0.0,
+    let shares = styles
+        .iter()
+        .map(|(statistics, weight)| (&statistics.moments[layer][region], weight / sum));
+    // Candle would add large matrices on threads of its own: see above.
+    let blended = |of: fn(&Moments) -> &Tensor| {
+        let like = of(&styles[0].0.moments[layer][region]);
+        let mut blended = vec![0f32; like.elem_count()];
+        for (moments, share) in shares.clone() {
+            let add = |values: &[f32]| {
+                let pairs = blended.iter_mut().zip(values);
+                pairs.for_each(|(sum, value)| *sum += share as f32 * value);
+            };
+            samples::lend(of(moments), add)?;
+        }
+        Ok::<_, Error>(Tensor::from_vec(blended, like.shape(), like.device())?)
     };
-    for (statistics, weight) in styles {
-        let moments = &statistics.moments[layer][region];
-        let share = weight / sum;
-        blended.second = (blended.second + (&moments.second * share)?)?;
-        blended.mean = (blended.mean + (&moments.mean * share)?)?;
-        blended.weight += share * moments.weight;
-    }
-    Ok(blended)
+    Ok(Moments {
+        second: blended(|moments| &moments.second)?,
+        mean: blended(|moments| &moments.mean)?,
+        weight: shares.clone().map(|(moments, share)| share * moments.weight).sum(),
+    })
 }

@@ -1,17 +1,23 @@
 //! Adam's moments of the gradient, and the step that they make (Kingma and Ba 2015).
 //!
 //! On tensors it is candle-nn's `AdamW`, with weight decay 0. It takes gradients out of a `GradStore`, as candle's tape
-//! leaves them there; ours come out of the network by hand and are put in directly. On a card of our own backend it is one
-//! kernel, which rounds where candle-nn does.
+//! leaves them there; ours come out of the network by hand and are put in directly. In main memory it takes its steps
+//! [piece](PIECE) by piece, in the pool that it runs in. On a card of our own backend it is one kernel, which rounds where
+//! candle-nn does.
 
-use candle_core::Var;
 use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
+use rayon::prelude::*;
 
 use super::{AdamOptions, Vector, vector};
 use crate::Result;
 #[cfg(not(feature = "cuda"))]
 use crate::compute::cuda::{AdamStep, Samples};
+
+/// Elements that candle-nn moves at a time in main memory. From 65536 on, candle's loops go over threads of its own: one
+/// for each core whatever was asked for, of the host's priority, and alive for good.
+const PIECE: usize = 1 << 15;
 
 /// The moments, and what Adam goes by.
 pub struct Moments {
@@ -22,8 +28,8 @@ pub struct Moments {
 
 /// Where the moments are.
 enum Kept {
-    /// With candle-nn, and the pixels that it moves.
-    Tensors { adam: AdamW, pixels: Var },
+    /// With candle-nn, those of all pieces in turn.
+    Tensors(Vec<Piece>),
     /// On a card: the first and the second, and how many steps were taken.
     #[cfg(not(feature = "cuda"))]
     OnCard { moments: [Samples; 2], steps: i32 },
@@ -41,11 +47,11 @@ impl Moments {
         };
         let kept = match x {
             Vector::Tensor(x) => {
-                let pixels = Var::from_tensor(x)?;
-                Kept::Tensors {
-                    adam: AdamW::new(vec![pixels.clone()], params.clone())?,
-                    pixels,
-                }
+                let (x, length) = (x.flatten_all()?, x.elem_count());
+                let most = if x.device().is_cpu() { PIECE } else { length };
+                let starts = (0..length).step_by(most);
+                let pieces = starts.map(|start| Piece::new(&x, start, most.min(length - start), &params));
+                Kept::Tensors(pieces.collect::<Result<_>>()?)
             }
             #[cfg(not(feature = "cuda"))]
             Vector::OnCard(x) => Kept::OnCard {
@@ -69,16 +75,25 @@ impl Moments {
     /// wanted.
     pub fn step(&mut self, x: &Vector, unit: f64, gradient: Vector) -> Result<Vector> {
         match (&mut self.kept, x, gradient) {
-            (Kept::Tensors { adam, pixels }, Vector::Tensor(_), gradient @ Vector::Tensor(_)) => {
-                let mut gradients = GradStore::default();
-                gradients.insert(pixels, vector::scale(unit, gradient)?.to_tensor()?);
-                adam.step(&gradients)?;
-                if !self.projected {
+            (Kept::Tensors(pieces), Vector::Tensor(x), gradient @ Vector::Tensor(_)) => {
+                let gradient = vector::scale(unit, gradient)?.to_tensor()?.flatten_all()?;
+                pieces.par_iter_mut().try_for_each(|piece| piece.step(&gradient))?;
+                drop(gradient);
+                let moved = match &pieces[..] {
                     // A copy: the variable's own memory changes with the next step.
-                    return Ok(pixels.as_tensor().copy()?.into());
+                    [piece] => piece.pixels.as_detached_tensor().copy()?,
+                    pieces => {
+                        let moved: Vec<Tensor> = pieces.iter().map(|piece| piece.pixels.as_detached_tensor()).collect();
+                        Tensor::cat(&moved, 0)?
+                    }
+                };
+                let moved = Vector::from(moved.reshape(x.shape())?);
+                if !self.projected {
+                    return Ok(moved);
                 }
-                let projected = vector::project(&pixels.as_tensor().clone().into())?;
-                pixels.set(&projected.to_tensor()?)?;
+                let projected = vector::project(&moved)?;
+                let flat = projected.to_tensor()?.flatten_all()?;
+                pieces.iter().try_for_each(|piece| piece.set(&flat))?;
                 Ok(projected)
             }
             #[cfg(not(feature = "cuda"))]
@@ -100,6 +115,75 @@ impl Moments {
             _ => Err(crate::Error::Internal(
                 "an optimiser's vectors live on different devices".into(),
             )),
+        }
+    }
+}
+
+/// Elements in a row, from `start`, and candle-nn's moments of them.
+struct Piece {
+    start: usize,
+    pixels: Var,
+    adam: AdamW,
+}
+
+impl Piece {
+    fn new(x: &Tensor, start: usize, length: usize, params: &ParamsAdamW) -> Result<Self> {
+        let pixels = Var::from_tensor(&x.narrow(0, start, length)?)?;
+        Ok(Self {
+            start,
+            adam: AdamW::new(vec![pixels.clone()], params.clone())?,
+            pixels,
+        })
+    }
+
+    /// What a vector has in the piece's place.
+    fn of(&self, vector: &Tensor) -> Result<Tensor> {
+        Ok(vector.narrow(0, self.start, self.pixels.elem_count())?)
+    }
+
+    fn step(&mut self, gradient: &Tensor) -> Result<()> {
+        let mut gradients = GradStore::default();
+        gradients.insert(&self.pixels, self.of(gradient)?);
+        Ok(self.adam.step(&gradients)?)
+    }
+
+    fn set(&self, x: &Tensor) -> Result<()> {
+        Ok(self.pixels.set(&self.of(x)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::super::problems::random;
+    use super::*;
+
+    #[test]
+    fn pieces_are_moved_as_the_whole_would_be() {
+        // With a last piece that is shorter.
+        let length = 2 * PIECE + 1234;
+        let places = [0, PIECE - 1, PIECE, 2 * PIECE - 1, 2 * PIECE, length - 1];
+        let [start, first, second] = [(1, 0.0), (2, -1.0), (3, -1.0)].map(|(seed, low)| random(seed, length, low, 1.0));
+        for options in [AdamOptions::default(), AdamOptions::plain(0.3)] {
+            // All elements, and in one piece those at the ends of pieces.
+            let moved = |choose: &dyn Fn(&[f32]) -> Vec<f32>| {
+                let vector = |values: &[f32]| -> Vector {
+                    let values = choose(values);
+                    let shape = (1, values.len() / 2, 2);
+                    Tensor::from_vec(values, shape, &Device::Cpu).unwrap().into()
+                };
+                let mut x = vector(&start);
+                let mut moments = Moments::new(&x, &options, 0.3).unwrap();
+                for gradient in [&first, &second] {
+                    x = moments.step(&x, 2.0, vector(gradient)).unwrap();
+                }
+                x.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            };
+            let ends = |values: &[f32]| places.map(|place| values[place]).to_vec();
+            let whole = moved(&<[f32]>::to_vec);
+            assert_eq!(ends(&whole), moved(&ends));
+            assert_ne!(ends(&whole), ends(&start));
         }
     }
 }

@@ -390,7 +390,10 @@ fn optimisers_take_what_is_planned_for_and_leave_nothing_behind() {
                 painter.step(&mut problem).unwrap();
             }
             // What is idle was taken once, so this is as much as there ever was.
-            let (most, planned) = (taken() - others, memory::painting(optimiser, size, history, true));
+            let (most, planned) = (
+                taken() - others,
+                memory::painting(optimiser, size, history, &backend.home()),
+            );
             assert!(
                 most <= planned,
                 "{optimiser:?} took {most} bytes where {planned} are planned"
