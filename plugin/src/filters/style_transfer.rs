@@ -87,6 +87,11 @@ struct Render<'a> {
     pool: ThreadPool,
 }
 
+/// The threads of what computes beside the backend.
+fn pool(settings: &StyleTransfer) -> Result<ThreadPool> {
+    threads::pool(settings.threads, "pentimento-filter")
+}
+
 /// Whether to go on, and how it ends when not.
 enum Stage<T> {
     Done(T),
@@ -110,7 +115,7 @@ impl<'a> Render<'a> {
             settings,
             control,
             extent,
-            pool: threads::pool(settings.threads, "pentimento-filter")?,
+            pool: pool(settings)?,
         })
     }
 

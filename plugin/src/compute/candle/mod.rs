@@ -24,7 +24,7 @@ use self::pooling::Pooled;
 use self::statistics::{Measure, RegionWeights};
 use super::{Backend, ContentDistance, Plan, Statistics, StatisticsGradient, Tiling};
 use crate::network::{Layer, Network};
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// A bound of the peak of a forward and a backward pass. On the processor, at 160 and at 256 pixels squared, 3.1 and 3.2
 /// KB were measured with the usual layers and max pooling: most is conv1_2's input laid out for a matrix product, nine
@@ -94,10 +94,7 @@ impl CandleBackend {
     /// # Errors
     /// When the device has no room for the weights, or no threads can be started.
     pub fn new(network: Arc<Network>, device: Device, threads: usize) -> Result<Self> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|error| Error::Device(format!("threads cannot be started: {error}")))?;
+        let pool = threads::pool(threads, "pentimento-plain")?;
         let kernels = Layer::ALL
             .into_iter()
             .map(|layer| Kernel::new(&network, layer, &device))
@@ -319,7 +316,7 @@ impl Backend for CandleBackend {
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
         self.passed = None;
         let this = self.part(part)?;
-        let (held, energies) = self.pool.install(|| {
+        let (held, energies) = threads::within(&self.pool, || {
             let traces = self.run(this, picture)?;
             let layers = this.plan.content_layers.iter();
             let held = layers.map(|&layer| this.measure().inside(traces[layer.index()].features()?, layer));
@@ -335,7 +332,7 @@ impl Backend for CandleBackend {
         // Two forward passes' traces need never be held at once.
         self.passed = None;
         let this = self.part(part)?;
-        let (traces, statistics) = self.pool.install(|| {
+        let (traces, statistics) = threads::within(&self.pool, || {
             let traces = self.run(this, picture)?;
             let statistics = self.measure(this, &traces)?;
             Ok::<_, Error>((traces, statistics))
@@ -349,6 +346,6 @@ impl Backend for CandleBackend {
             return Err(Error::Internal("backward without a forward pass".into()));
         };
         let part = self.part(*part)?;
-        self.pool.install(|| self.pull_back(part, traces, gradient))
+        threads::within(&self.pool, || self.pull_back(part, traces, gradient))
     }
 }

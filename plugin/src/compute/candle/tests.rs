@@ -1,6 +1,10 @@
 //! Each part and the whole, against exact cases, finite differences and the f64 oracle.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use candle_core::{Device, Tensor};
+use rayon::ThreadPoolBuilder;
 
 use super::pooling::Pooled;
 use super::{CandleBackend, Kernel, convolve};
@@ -49,6 +53,29 @@ fn regional(pooling: Pooling) -> Plan {
         regions: Some(Tensor::from_vec(weights, (2, height, width), &Device::Cpu).unwrap()),
         ..plan(height, width)
     }
+}
+
+#[test]
+fn it_computes_on_threads_of_the_plugins_own() {
+    let names = backend(2)
+        .pool
+        .broadcast(|_| thread::current().name().map(str::to_owned));
+    assert_eq!(names, [0, 1].map(|index| Some(format!("pentimento-plain-{index}"))));
+    // A host's thread takes up nothing else while it waits for them.
+    let host = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let busy = AtomicBool::new(false);
+    let plan = plan(16, 16);
+    let pass = || {
+        let mut backend = backend(1);
+        backend.prepare(&Tiling::whole(&plan).unwrap()).unwrap();
+        assert!(!busy.swap(true, Ordering::SeqCst), "one pass on top of another");
+        let canvas = tensor(&plan, &picture(&plan, 1));
+        backend.hold_content(0, &canvas).unwrap();
+        let statistics = backend.forward(0, &canvas).unwrap();
+        backend.backward(&statistics_gradient(&plan, &statistics)).unwrap();
+        busy.store(false, Ordering::SeqCst);
+    };
+    host.scope(|scope| (0..2).for_each(|_| scope.spawn(|_| pass())));
 }
 
 #[test]

@@ -18,7 +18,6 @@ use crate::filters::progress::Progress;
 use crate::filters::schedule::Level;
 use crate::memory::give_back;
 use crate::optimise::Home;
-use crate::settings::StyleTransfer;
 use crate::{Error, Result, threads};
 
 /// The factor of the total variation at smoothness 1.
@@ -70,18 +69,22 @@ impl Course<'_> {
 
     /// Another backend goes on, or the same one by other means. What paints on a card is fetched from there, with all that
     /// it remembers if the card still serves, and as it was last kept if not.
-    pub fn pass_on(&mut self, settings: &StyleTransfer) -> Result<()> {
+    pub fn pass_on(&mut self, render: &Render) -> Result<()> {
+        let Render { settings, pool, .. } = render;
         self.progress.pass_on();
         let home = Home::Device(Device::Cpu);
         let fetched = match self.painter.take() {
-            Some(painter) if painter.picture().is_on_card() => painter.moved(settings, &home).ok(),
+            Some(painter) if painter.picture().is_on_card() => {
+                threads::within(pool, || painter.moved(settings, &home)).ok()
+            }
             other => other,
         };
         self.painter = match (fetched, &self.kept) {
             (Some(painter), _) => Some(painter),
             (None, Some(kept)) => {
                 self.steps = if kept.level == self.level { kept.steps } else { 0 };
-                Some(Painter::new(settings, &home.bring(&kept.picture)?, 0)?)
+                let picture = home.bring(&kept.picture)?;
+                Some(threads::within(pool, || Painter::new(settings, &picture, 0))?)
             }
             (None, None) => {
                 self.steps = 0;
@@ -195,7 +198,8 @@ impl<'a> Render<'a> {
         let Size { width, height } = level.size();
         let content = resized(Cow::Borrowed(course.working()?), width, height, Light::Linear)?;
         let start = to_tensor(self.start(content)?, &Device::Cpu)?;
-        Painter::new(self.settings, &home.bring(&start)?, history)
+        let start = home.bring(&start)?;
+        threads::within(&self.pool, || Painter::new(self.settings, &start, history))
     }
 
     /// Takes the steps of a level that are left, for which network and painter are ready.

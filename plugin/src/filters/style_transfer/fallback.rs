@@ -56,9 +56,9 @@ pub fn follow<'a>(
         }
         short_at = Some(course.level());
         warn(&format!("{error}; trying with what is left of it"));
-        course.pass_on(render.settings)?;
+        course.pass_on(render)?;
     };
-    course.pass_on(render.settings)?;
+    course.pass_on(render)?;
     // Its memory goes before the processor's comes.
     drop(backend);
     let from = match course.is_painted() {

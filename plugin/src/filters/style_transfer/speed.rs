@@ -20,7 +20,7 @@ use candle_core::{DType, Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Render, Stage};
+use super::{Render, Stage, pool};
 use crate::canvas::{Light, Picture, resize};
 use crate::compute::{Backend, FORWARD, Statistics, Tiled};
 use crate::control::{Flow, Report};
@@ -130,7 +130,10 @@ impl Speed {
             level: 0.0,
             eigen,
             pair: match settings.optimiser {
-                settings::Optimiser::Lbfgs => pair(&backend.home())?,
+                settings::Optimiser::Lbfgs => {
+                    let home = backend.home();
+                    threads::within(&pool(settings)?, || pair(&home))?
+                }
                 settings::Optimiser::Adam | settings::Optimiser::PlainAdam => 0.0,
             },
         };
@@ -237,7 +240,8 @@ fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f6
         moments,
         content: Vec::new(),
     };
-    let evaluation = quickest(2, || objective.evaluate(&statistics).map(drop))?;
+    let evaluate = || objective.evaluate(&statistics).map(drop);
+    let evaluation = quickest(2, || threads::within(&render.pool, evaluate))?;
     Ok((targets, evaluation))
 }
 
