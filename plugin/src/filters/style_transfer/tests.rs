@@ -1,6 +1,8 @@
 //! What a render reports of its course, and what its tests share.
 
 use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
 use crate::compute::Backend;
@@ -131,7 +133,6 @@ fn stopped_before_the_first_step_it_is_the_canvas() {
 /// The loss at the end of 40 steps with these settings, on a content of this seed, how many of them went no higher than
 /// the joint, and how many all the way.
 fn painted(set: &[(&str, &str)], seed: usize, defers: bool) -> (f64, usize, usize) {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     let common = [
         ("threads", "2"),
         ("pyramid", "false"),
@@ -139,7 +140,7 @@ fn painted(set: &[(&str, &str)], seed: usize, defers: bool) -> (f64, usize, usiz
         ("smoothness", "0"),
     ];
     let settings = settings(&[&common, set].concat());
-    let counts = [const { AtomicUsize::new(0) }; 2].map(std::sync::Arc::new);
+    let counts = [const { AtomicUsize::new(0) }; 2].map(Arc::new);
     let [to_joint, whole] = counts.clone();
     let mut backend = FalseCard::new(move |name| {
         match name {
@@ -199,4 +200,60 @@ fn a_highest_layer_that_says_much_is_passed_at_every_step() {
         true,
     );
     assert_eq!(spared, 0, "Adam is that of the article");
+}
+
+/// What a render says that has room for the smallest tiles alone and measures this layer, until it looks at the canvas;
+/// and by which means it would have painted.
+fn told_of_tiles(layer: &str) -> (Listener, Means) {
+    let settings = settings(&[
+        ("threads", "1"),
+        ("pyramid", "false"),
+        ("style_layers", &format!("{layer}:1")),
+        ("content_layers", ""),
+    ]);
+    let (content, styles) = (picture(640, 640, 37), [(picture(20, 20, 53), 1.0)]);
+    let listener = Listener::default();
+    let render = Render::new(content.size(), &styles, &settings, &listener).unwrap();
+    let mut course = render.begin(content).unwrap();
+    let mut card = FalseCard::new(|name| match name {
+        "hold_content" => Err(Error::Internal("this is far enough".into())),
+        _ => Ok(()),
+    });
+    let least = render.extent.least(&card, 640).unwrap();
+    card.free = Arc::new(AtomicU64::new(least / 9 * 10 + 100));
+    let planned = render.plan(&course, &card).unwrap();
+    let means = planned[0].1.clone();
+    let error = render.follow(&mut course, planned, &mut card).unwrap_err();
+    assert_eq!(error.to_string(), "this is far enough");
+    drop(render);
+    (listener, means)
+}
+
+#[test]
+fn tiles_that_are_too_small_to_pay_are_warned_of_before_anything_is_done() {
+    let (listener, means) = told_of_tiles("conv5_1");
+    let (tiles, cost) = (means.tiling.parts().len(), means.tiling.cost());
+    assert!(tiles > 1 && cost > WORTHWHILE, "{tiles} tiles, {cost}");
+    assert_eq!(
+        *listener.warnings.borrow(),
+        [format!(
+            "memory is short: in {tiles} tiles each step takes {cost:.1} times as long, and 2 steps are remembered; a \
+             higher memory_limit or a lower working_size would save time"
+        )]
+    );
+    // The style was looked at, but not before that.
+    assert_eq!(
+        (*listener.before.borrow(), listener.reports.borrow().len()),
+        (Some(0), 1)
+    );
+
+    // Those that pay are no more than told of.
+    let (listener, means) = told_of_tiles("conv1_2");
+    let (tiles, cost) = (means.tiling.parts().len(), means.tiling.cost());
+    assert!(tiles > 1 && cost <= WORTHWHILE, "{tiles} tiles, {cost}");
+    assert_eq!(*listener.warnings.borrow(), [""; 0]);
+    let expected = format!(
+        "memory is short: in {tiles} tiles each step takes {cost:.1} times as long, and 2 steps are remembered"
+    );
+    assert_eq!(*listener.information.borrow(), [expected]);
 }
