@@ -255,3 +255,28 @@ impl Axis {
         (0..count).map(tile).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::cpu::tests::plan;
+    use crate::compute::tiled::Margin;
+
+    #[test]
+    fn tiles_of_1024_pixels_cost_little_more_than_two_steps() {
+        // The layers of the default settings, up to conv5_1, and their margin.
+        let margin = Margin::new(16, 4000, 6000);
+        let (height, width) = margin.padded_size();
+        let plan = Plan {
+            window: margin.window(),
+            ..plan(height, width)
+        };
+        let tiling = |rows, columns| Tiling::cut(&plan, rows, columns).unwrap();
+        let side = |fits: &dyn Fn(usize) -> usize| (1..).find(|&count| fits(count) <= 1024).unwrap();
+        let rows = side(&|rows| tiling(rows, 1).largest().height);
+        let columns = side(&|columns| tiling(1, columns).largest().width);
+        let tiling = tiling(rows, columns);
+        let cost = tiling.cost();
+        assert!(cost <= 2.1, "{rows} x {columns} tiles cost {cost} steps");
+    }
+}
