@@ -6,6 +6,7 @@ use super::memory;
 use super::schedule::{self, Level};
 use crate::canvas::{self, Size};
 use crate::compute::{Backend, Margin, Plan, Tiling};
+use crate::memory::Memory;
 use crate::network::Layer;
 use crate::optimise::History;
 use crate::settings::{Edges, Optimiser, StyleTransfer};
@@ -88,9 +89,16 @@ impl Extent<'_> {
         sizes.map(|size| size.bytes_read()).fold(0, u64::saturating_add)
     }
 
-    /// The bytes that a render may take beside its pictures as they were read; `None` is any number.
+    /// The bytes that a render may take now beside its pictures as they were read; `None` is any number.
     pub fn room(&self, backend: &dyn Backend) -> Option<u64> {
-        let room = memory::room(self.settings.memory_limit, self.read(), backend.device().is_cuda());
+        // The system's memory is not that of a card where candle has its tensors.
+        let memory = Memory::now().filter(|_| !backend.device().is_cuda());
+        self.room_of(backend, memory.map(|memory| memory.available))
+    }
+
+    /// The same where so many bytes of main memory are available.
+    fn room_of(&self, backend: &dyn Backend, available: Option<u64>) -> Option<u64> {
+        let room = memory::room(self.settings.memory_limit, self.read(), available);
         // A tenth is left to other programs' windows. Pictures are counted as if they were on the card as well.
         let on_card = backend.free_memory().map(|free| free / 10 * 9);
         room.into_iter().chain(on_card).min()
@@ -285,5 +293,50 @@ fn padded(size: Size) -> Size {
     Size {
         width: size.width.max(Plan::SMALLEST),
         height: size.height.max(Plan::SMALLEST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::style_transfer::tests::settings;
+    use super::*;
+    use crate::compute::cpu::CpuBackend;
+    use crate::network::Network;
+
+    const SIZE: Size = Size {
+        width: 400,
+        height: 300,
+    };
+
+    /// The room for a render with such settings where so much is available, and what it is planned to take.
+    fn planned(set: &[(&str, &str)], available: u64) -> (u64, u64) {
+        let settings = settings(set);
+        let extent = Extent {
+            settings: &settings,
+            content: SIZE,
+            styles: vec![SIZE],
+        };
+        let backend = CpuBackend::new(Network::embedded().unwrap(), 1).unwrap();
+        let room = extent.room_of(&backend, Some(available)).unwrap();
+        let levels = extent.planned(&backend, Some(room)).unwrap();
+        (room, extent.bytes(&backend, &levels).unwrap())
+    }
+
+    #[test]
+    fn without_a_limit_the_ceiling_is_three_quarters_of_what_is_free() {
+        let plenty = 40_000_000_000;
+        let (room, bytes) = planned(&[], plenty);
+        assert_eq!(room, plenty / 4 * 3);
+        // Where that is just enough, nothing changes, and where it is not, the render makes do with what there is.
+        let enough = bytes.div_ceil(3) * 4;
+        assert_eq!(planned(&[], enough), (enough / 4 * 3, bytes));
+        let (room, less) = planned(&[], enough - 400);
+        assert_eq!(room, enough / 4 * 3 - 300);
+        assert!(less <= room, "{less} of {room}");
+        // A limit is one of all that a render takes, and never more than there is.
+        let limit = [("memory_limit", "2")];
+        let allowed = 1_800_000_000 - memory::PROGRAM - 2 * SIZE.bytes_read();
+        assert_eq!(planned(&limit, plenty), (allowed, bytes));
+        assert_eq!(planned(&limit, enough).0, enough);
     }
 }

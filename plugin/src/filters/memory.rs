@@ -1,7 +1,6 @@
 //! Whether a render fits into memory, told before it begins: an editor must not be taken down by a filter.
 
 use crate::canvas::Size;
-use crate::memory::Memory;
 use crate::optimise::{History, Home};
 use crate::settings::Optimiser;
 use crate::{Error, Result};
@@ -68,11 +67,9 @@ pub fn finishing(painted: Size, result: Size) -> u64 {
 }
 
 /// The bytes that a render may take beside what was `read` for it: up to `limit` gigabytes with everything, or, where that
-/// is 0, the greater part of what is available now. A tenth of a limit is left for what predictions miss. `None` where
-/// nothing is known: a card's memory is not the system's.
-pub fn room(limit: f64, read: u64, on_card: bool) -> Option<u64> {
-    let memory = Memory::now().filter(|_| !on_card);
-    let available = memory.map(|memory| memory.available);
+/// is 0, the greater part of what is `available`. A tenth of a limit is left for what predictions miss. `None` where
+/// nothing is known.
+pub fn room(limit: f64, read: u64, available: Option<u64>) -> Option<u64> {
     if limit == 0.0 {
         return available.map(|available| available / 4 * 3);
     }
