@@ -36,7 +36,7 @@ fn renders_take_what_is_predicted_and_give_it_back() {
         let left = memory("VmRSS:").unwrap() - before;
         let [predicted, taken, left] = [predicted, taken, left].map(|bytes| bytes / 1e6);
         let figures = format!("{side}: {predicted:.0} MB predicted, {taken:.0} MB taken, {left:.0} MB left");
-        assert!((0.8..1.25).contains(&(predicted / taken)), "{figures}");
+        assert!((0.8..1.2).contains(&(predicted / taken)), "{figures}");
         // The network as it comes, 52 MB, is kept for the next render, and the library's own pages are in memory by now.
         assert!(left < 170.0, "{figures}");
     }

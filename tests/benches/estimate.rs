@@ -2,10 +2,11 @@
 //!
 //! For each size of the longer side (128 256 512 1024 where there are none) the sample canvas is repainted with these
 //! settings, or with several sets of them where there are none, each in a process of its own: what is counted as memory
-//! is all that the process did not have before. The machine should have nothing else to do.
+//! is all that the process did not have before. The machine should have nothing else to do. It fails where seconds or
+//! bytes were estimated a fifth too high or too low.
 
 use std::env;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use pentimento_host::{Callbacks, Outcome};
@@ -22,8 +23,10 @@ const SETS: [&[&str]; 4] = [
 ];
 /// The first argument of a process that renders.
 const ONE: &str = "--one";
+/// How far an estimate may be off, as a share of what was taken.
+const TOLERANCE: f64 = 0.2;
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (settings, sizes): (Vec<&str>, Vec<&str>) = arguments
         .iter()
@@ -45,17 +48,21 @@ fn main() {
     } else {
         vec![&settings[..]]
     };
+    let mut all_well = ExitCode::SUCCESS;
     for set in sets {
         for size in &sizes {
             let mut process = Command::new(env::current_exe().expect("a program knows its own file"));
             let status = process.arg(ONE).arg(size).args(set).stderr(Stdio::inherit()).status();
-            assert!(status.is_ok_and(|status| status.success()), "{size} {set:?}");
+            if !status.is_ok_and(|status| status.success()) {
+                all_well = ExitCode::FAILURE;
+            }
         }
     }
+    all_well
 }
 
-/// Estimates one render, renders, and prints a line about both.
-fn one(size: u32, settings: &[&str]) {
+/// Estimates one render, renders, prints a line about both, and says what is too far off.
+fn one(size: u32, settings: &[&str]) -> ExitCode {
     let (content, style) = (content(size), style(600));
     let pairs: Vec<_> = settings.iter().filter_map(|setting| setting.split_once('=')).collect();
     let mut job = job(&pairs);
@@ -86,4 +93,19 @@ fn one(size: u32, settings: &[&str]) {
         bytes / 1e6,
         estimate.bytes as f64 / bytes,
     );
+    let mut all_well = ExitCode::SUCCESS;
+    for (what, estimated, taken) in [
+        ("seconds", estimate.seconds, seconds),
+        ("bytes", estimate.bytes as f64, bytes),
+    ] {
+        // Where the system does not count them, it is not known.
+        if (estimated / taken - 1.0).abs() > TOLERANCE {
+            eprintln!(
+                "{size} px, {settings:?}: {estimated:.1} {what} were estimated and {taken:.1} taken, more than {:.0} % apart",
+                100.0 * TOLERANCE
+            );
+            all_well = ExitCode::FAILURE;
+        }
+    }
+    all_well
 }

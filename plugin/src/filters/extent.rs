@@ -104,7 +104,7 @@ impl Extent<'_> {
         room.into_iter().chain(on_card).min()
     }
 
-    /// By which means a level is painted, after one or as the first.
+    /// By which means a level is painted, after others or as the first.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room for it.
@@ -112,20 +112,22 @@ impl Extent<'_> {
         &self,
         backend: &dyn Backend,
         level: &Level,
-        before: Option<&(Level, Means)>,
+        before: &[(Level, Means)],
         room: Option<u64>,
     ) -> Result<Means> {
         let size = level.size();
         let plan = self.content_plan(backend, size);
         let is_last = size == padded(self.working());
         let task = self.task(backend, &plan, size, is_last);
-        let mut longest = self.history(size);
+        // A step makes one pair at most.
+        let steps = before.iter().map(|(before, _)| before.steps).sum::<usize>() + level.steps;
+        let mut longest = self.history(size).min(steps);
         let mut looking = 0;
         for &style in &self.styles {
             looking = looking.max(self.least_look(backend, self.style_seen(style, level))?);
         }
         while let Some(means) = Means::within(backend, &task, longest, room)? {
-            let resting = self.resting_before(size, before, &means);
+            let resting = self.resting_before(size, before.last(), &means);
             let style_room = room.map(|room| room.saturating_sub(resting));
             if style_room.is_none_or(|room| looking <= room) {
                 return Ok(Means { style_room, ..means });
@@ -145,7 +147,7 @@ impl Extent<'_> {
     pub fn planned(&self, backend: &dyn Backend, room: Option<u64>) -> Result<Vec<(Level, Means)>> {
         let mut planned = Vec::new();
         for level in self.levels() {
-            let means = self.means(backend, &level, planned.last(), room)?;
+            let means = self.means(backend, &level, &planned, room)?;
             planned.push((level, means));
         }
         Ok(planned)
@@ -308,15 +310,22 @@ mod tests {
         height: 300,
     };
 
+    fn extent(settings: &StyleTransfer) -> Extent<'_> {
+        Extent {
+            settings,
+            content: SIZE,
+            styles: vec![SIZE],
+        }
+    }
+
+    fn backend() -> CpuBackend {
+        CpuBackend::new(Network::embedded().unwrap(), 1).unwrap()
+    }
+
     /// The room for a render with such settings where so much is available, and what it is planned to take.
     fn planned(set: &[(&str, &str)], available: u64) -> (u64, u64) {
         let settings = settings(set);
-        let extent = Extent {
-            settings: &settings,
-            content: SIZE,
-            styles: vec![SIZE],
-        };
-        let backend = CpuBackend::new(Network::embedded().unwrap(), 1).unwrap();
+        let (extent, backend) = (extent(&settings), backend());
         let room = extent.room_of(&backend, Some(available)).unwrap();
         let levels = extent.planned(&backend, Some(room)).unwrap();
         (room, extent.bytes(&backend, &levels).unwrap())
@@ -338,5 +347,19 @@ mod tests {
         let allowed = 1_800_000_000 - memory::PROGRAM - 2 * SIZE.bytes_read();
         assert_eq!(planned(&limit, plenty), (allowed, bytes));
         assert_eq!(planned(&limit, enough).0, enough);
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_there_are_steps() {
+        let histories = ["0.05", "2"].map(|quality| {
+            let settings = settings(&[("quality", quality)]);
+            let extent = extent(&settings);
+            let levels = extent.planned(&backend(), None).unwrap();
+            let steps: usize = levels.iter().map(|(level, _)| level.steps).sum();
+            let (_, finest) = levels.last().unwrap();
+            assert_eq!(finest.history, steps.min(extent.history(SIZE)), "{steps} steps");
+            finest.history
+        });
+        assert!(histories[0] < histories[1], "{histories:?}");
     }
 }

@@ -142,8 +142,9 @@ fn where_memory_is_short_tiles_are_smaller() {
     };
     let (whole, bytes) = tiles_in(PLENTY).unwrap();
     assert_eq!(whole, 1);
-    // First the history becomes shorter.
-    let less = (1..20).map(|share| bytes - bytes / 20 * share);
+    // A tenth of what is free is left to others. First the history becomes shorter.
+    let enough = bytes / 9 * 10;
+    let less = (1..100).map(|share| enough - enough / 100 * share);
     let mut cut = less.filter_map(|free| Some((free, tiles_in(free)?.0)));
     let (left, tiles) = cut.find(|(_, tiles)| *tiles > 1).unwrap();
     // The style is prepared for and looked at, then the canvas is prepared for.
