@@ -36,7 +36,7 @@ use crate::{Error, Result, samples};
 
 pub use open::{Opened, distrust, open};
 pub use resident::{Resident, Seen};
-pub use tiled::{Margin, Tiled, Tiling};
+pub use tiled::{Holding, Margin, Tiled, Tiling};
 
 /// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +132,12 @@ impl Plan {
         let is_pooled = Layer::ALL[joint.index() + 1..].first()?.follows_pool();
         let is_above = highest > joint && !self.content_layers.contains(&highest);
         (self.defers && is_above && !is_pooled).then_some(joint)
+    }
+
+    /// How many features of a content layer are inside the window.
+    pub fn content_features(&self, layer: Layer) -> usize {
+        let window = self.window.at_depth(layer.pools());
+        layer.outputs() * window.height * window.width
     }
 
     /// Whether a backend can carry it out.
@@ -239,7 +245,17 @@ pub trait Backend: Send {
 
     /// Whether it computes on a card, which may fail or fill up where the processor would not.
     fn is_card(&self) -> bool {
-        self.free_memory().is_some() || !self.device().is_cpu()
+        self.has_own_memory() || !self.device().is_cpu()
+    }
+
+    /// Whether what it takes is a card's own memory and not the system's.
+    fn has_own_memory(&self) -> bool {
+        self.free_memory().is_some() || self.device().is_cuda()
+    }
+
+    /// How it holds the content's features where they would leave too little room as they are.
+    fn sparing(&self) -> Holding {
+        Holding::Halves
     }
 
     /// Makes ready for the parts of a picture. They share what is remembered between `forward` and `backward`; the

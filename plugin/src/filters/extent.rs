@@ -1,11 +1,14 @@
 //! How large everything in a style transfer is: what its settings and the sizes of its pictures tell before there are
 //! pictures, and before memory is taken for any.
 
+#[cfg(test)]
+pub mod tests;
+
 use super::means::{FEWEST_PAIRS, Means, Task, least_history};
 use super::memory;
 use super::schedule::{self, Level};
 use crate::canvas::{self, Size};
-use crate::compute::{Backend, Margin, Plan, Tiling};
+use crate::compute::{Backend, Holding, Margin, Plan, Tiling};
 use crate::memory::Memory;
 use crate::network::Layer;
 use crate::optimise::History;
@@ -20,6 +23,16 @@ const HISTORY_BYTES: u64 = 256 << 20;
 /// The pairs that L-BFGS remembers of a picture of so many samples.
 pub fn history(samples: usize) -> usize {
     (HISTORY_BYTES / History::bytes(1, samples)).clamp(8, 100) as usize
+}
+
+/// The bytes that a render may take; `None` is any number. A card's memory is its own: what lies in main memory does not
+/// count against it, nor the other way round.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Where the network is: in main memory beside the pictures as they were read, or on a card.
+    pub network: Option<u64>,
+    /// In main memory beside those pictures, where the network is on a card; `None`, too, where it is not.
+    pub beside: Option<u64>,
 }
 
 /// A render's sizes.
@@ -89,36 +102,47 @@ impl Extent<'_> {
         sizes.map(|size| size.bytes_read()).fold(0, u64::saturating_add)
     }
 
-    /// The bytes that a render may take now beside its pictures as they were read; `None` is any number.
-    pub fn room(&self, backend: &dyn Backend) -> Option<u64> {
-        // The system's memory is not that of a card where candle has its tensors.
-        let memory = Memory::now().filter(|_| !backend.device().is_cuda());
-        self.room_of(backend, memory.map(|memory| memory.available))
+    /// What there is now. The limit is that of each memory by itself.
+    pub fn room(&self, backend: &dyn Backend) -> Room {
+        self.room_of(backend, Memory::now().map(|memory| memory.available))
     }
 
     /// The same where so many bytes of main memory are available.
-    fn room_of(&self, backend: &dyn Backend, available: Option<u64>) -> Option<u64> {
-        let room = memory::room(self.settings.memory_limit, self.read(), available);
-        // A tenth is left to other programs' windows. Pictures are counted as if they were on the card as well.
-        let on_card = backend.free_memory().map(|free| free / 10 * 9);
-        room.into_iter().chain(on_card).min()
+    fn room_of(&self, backend: &dyn Backend, available: Option<u64>) -> Room {
+        let limit = self.settings.memory_limit;
+        let main = memory::room(limit, self.read(), available);
+        match backend.has_own_memory() {
+            true => Room {
+                network: memory::room_on_card(limit, backend.free_memory()),
+                beside: main,
+            },
+            false => Room {
+                network: main,
+                beside: None,
+            },
+        }
     }
 
     /// By which means a level is painted, after others or as the first.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room for it.
-    fn means(
-        &self,
-        backend: &dyn Backend,
-        level: &Level,
-        before: &[(Level, Means)],
-        room: Option<u64>,
-    ) -> Result<Means> {
+    fn means(&self, backend: &dyn Backend, level: &Level, before: &[(Level, Means)], room: Room) -> Result<Means> {
         let size = level.size();
+        let aside = match room.beside {
+            Some(beside) => {
+                let left = beside.checked_sub(self.beside_card(level));
+                Some(left.ok_or_else(|| no_room(level.height, level.width))?)
+            }
+            None => None,
+        };
+        let room = room.network;
         let plan = self.content_plan(backend, size);
         let is_last = size == padded(self.working());
-        let task = self.task(backend, &plan, size, is_last);
+        let task = Task {
+            aside,
+            ..self.task(backend, &plan, size, is_last)
+        };
         // A step makes one pair at most.
         let steps = before.iter().map(|(before, _)| before.steps).sum::<usize>() + level.steps;
         let mut longest = self.history(size).min(steps);
@@ -140,11 +164,18 @@ impl Extent<'_> {
         Err(no_room(level.height, level.width))
     }
 
+    /// The most bytes that lie in main memory beside what was read while a card paints a level, or looks at the styles for it.
+    fn beside_card(&self, level: &Level) -> u64 {
+        let styles = self.styles.iter();
+        let looking = styles.map(|&style| memory::looking(self.style_seen(style, level)));
+        memory::beside_card(level.size(), self.content).max(looking.max().unwrap_or(0))
+    }
+
     /// The sizes that the content is painted at, coarsest first, and by which means.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] where there is no room for one of them.
-    pub fn planned(&self, backend: &dyn Backend, room: Option<u64>) -> Result<Vec<(Level, Means)>> {
+    pub fn planned(&self, backend: &dyn Backend, room: Room) -> Result<Vec<(Level, Means)>> {
         let mut planned = Vec::new();
         for level in self.levels() {
             let means = self.means(backend, &level, &planned, room)?;
@@ -162,14 +193,16 @@ impl Extent<'_> {
         let Some(room) = room else {
             return Tiling::whole(&plan);
         };
-        let tiling = Tiling::within(backend, &plan, room.saturating_sub(memory::looking(style)))?;
+        let room = room.saturating_sub(looking(backend, style));
+        // A style is not looked at as a content.
+        let tiling = Tiling::within(backend, &plan, Holding::AsTheyAre, room)?;
         tiling.ok_or_else(|| no_room(style.height, style.width))
     }
 
     /// The least bytes that it takes to look at a style of this size.
     fn least_look(&self, backend: &dyn Backend, style: Size) -> Result<u64> {
         let smallest = Tiling::smallest(&self.style_plan(style))?;
-        Ok(memory::looking(style) + backend.memory(&smallest))
+        Ok(looking(backend, style) + backend.memory(&smallest))
     }
 
     /// The least bytes that a render takes whose finest level has this longer side: for its steps, or for looking at a
@@ -204,7 +237,7 @@ impl Extent<'_> {
             for &style in &self.styles {
                 let style = self.style_seen(style, level);
                 let tiling = self.look(backend, style, means.style_room)?;
-                most = most.max(resting + memory::looking(style) + backend.memory(&tiling));
+                most = most.max(resting + looking(backend, style) + backend.memory(&tiling));
             }
             most = most.max(means.bytes);
         }
@@ -219,7 +252,7 @@ impl Extent<'_> {
             size,
             optimiser: self.settings.optimiser,
             home: backend.home(),
-            finishing: match is_last && size != self.content {
+            finishing: match is_last && size != self.content && !backend.has_own_memory() {
                 true => memory::finishing(size, self.content),
                 false => 0,
             },
@@ -227,6 +260,7 @@ impl Extent<'_> {
                 true => self.content.pixels() * memory::PIXEL,
                 false => 0,
             },
+            aside: None,
         }
     }
 
@@ -273,6 +307,14 @@ impl Extent<'_> {
     }
 }
 
+/// What looking at a picture of this size takes where the network is, beside it.
+fn looking(backend: &dyn Backend, size: Size) -> u64 {
+    match backend.home().is_card() {
+        true => 0,
+        false => memory::looking(size),
+    }
+}
+
 fn no_room(height: usize, width: usize) -> Error {
     Error::Memory(format!("painting {width} x {height} pixels: there is no room for it"))
 }
@@ -295,71 +337,5 @@ fn padded(size: Size) -> Size {
     Size {
         width: size.width.max(Plan::SMALLEST),
         height: size.height.max(Plan::SMALLEST),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::style_transfer::tests::settings;
-    use super::*;
-    use crate::compute::cpu::CpuBackend;
-    use crate::network::Network;
-
-    const SIZE: Size = Size {
-        width: 400,
-        height: 300,
-    };
-
-    fn extent(settings: &StyleTransfer) -> Extent<'_> {
-        Extent {
-            settings,
-            content: SIZE,
-            styles: vec![SIZE],
-        }
-    }
-
-    fn backend() -> CpuBackend {
-        CpuBackend::new(Network::embedded().unwrap(), 1).unwrap()
-    }
-
-    /// The room for a render with such settings where so much is available, and what it is planned to take.
-    fn planned(set: &[(&str, &str)], available: u64) -> (u64, u64) {
-        let settings = settings(set);
-        let (extent, backend) = (extent(&settings), backend());
-        let room = extent.room_of(&backend, Some(available)).unwrap();
-        let levels = extent.planned(&backend, Some(room)).unwrap();
-        (room, extent.bytes(&backend, &levels).unwrap())
-    }
-
-    #[test]
-    fn without_a_limit_the_ceiling_is_three_quarters_of_what_is_free() {
-        let plenty = 40_000_000_000;
-        let (room, bytes) = planned(&[], plenty);
-        assert_eq!(room, plenty / 4 * 3);
-        // Where that is just enough, nothing changes, and where it is not, the render makes do with what there is.
-        let enough = bytes.div_ceil(3) * 4;
-        assert_eq!(planned(&[], enough), (enough / 4 * 3, bytes));
-        let (room, less) = planned(&[], enough - 400);
-        assert_eq!(room, enough / 4 * 3 - 300);
-        assert!(less <= room, "{less} of {room}");
-        // A limit is one of all that a render takes, and never more than there is.
-        let limit = [("memory_limit", "2")];
-        let allowed = 1_800_000_000 - memory::PROGRAM - 2 * SIZE.bytes_read();
-        assert_eq!(planned(&limit, plenty), (allowed, bytes));
-        assert_eq!(planned(&limit, enough).0, enough);
-    }
-
-    #[test]
-    fn no_more_is_remembered_than_there_are_steps() {
-        let histories = ["0.05", "2"].map(|quality| {
-            let settings = settings(&[("quality", quality)]);
-            let extent = extent(&settings);
-            let levels = extent.planned(&backend(), None).unwrap();
-            let steps: usize = levels.iter().map(|(level, _)| level.steps).sum();
-            let (_, finest) = levels.last().unwrap();
-            assert_eq!(finest.history, steps.min(extent.history(SIZE)), "{steps} steps");
-            finest.history
-        });
-        assert!(histories[0] < histories[1], "{histories:?}");
     }
 }

@@ -2,18 +2,25 @@
 //!
 //! Tiles take time: halos and a second forward pass. A short history takes steps, a few more of them. What costs least
 //! with both is taken.
+//!
+//! Where tiles do not pay by any of that, something else has to give, one after the other until they do: a single pair is
+//! remembered, and the content's features are held in less of the memory that is short ([`Holding`]). 8192 x 8192 pixels take
+//! 0.8 GB a picture or pair, and 2.1 GB for the features: under a ceiling of 8 GB, nothing would be left for tiles.
 
-use super::memory;
+use super::memory::{self, Place};
 use crate::Result;
 use crate::canvas::Size;
-use crate::compute::{Backend, Plan, Tiling};
+use crate::compute::{Backend, Holding, Plan, Tiling};
 use crate::optimise::Home;
 use crate::settings::Optimiser;
 
 /// Tiles that take more than this many untiled steps are too small to pay.
 pub const WORTHWHILE: f64 = 2.5;
-/// L-BFGS with fewer pairs is hardly better than none.
-pub const FEWEST_PAIRS: usize = 2;
+/// L-BFGS does with fewer pairs only where memory is so short that tiles would not [pay](WORTHWHILE) otherwise, ...
+const FEW_PAIRS: usize = 2;
+/// ... and never with fewer than these. (After 30 steps at 181 x 128 pixels, one pair is a step behind two, and two are one
+/// behind eight; after 100 it may be before them.)
+pub const FEWEST_PAIRS: usize = 1;
 /// How many more steps, about, a history of so many pairs takes: this share, divided by them.
 const FORGETFULNESS: f64 = 0.3;
 
@@ -31,12 +38,15 @@ pub struct Task<'a> {
     pub finishing: u64,
     /// The bytes of what was read that are free by then, as nobody looks at it any more.
     pub released: u64,
+    /// The bytes that may be taken of main memory for what a card has no room for; `None` is any number.
+    pub aside: Option<u64>,
 }
 
 impl Task<'_> {
     /// What is held beside the network, with a history of so many pairs.
-    fn besides(&self, history: usize) -> u64 {
-        let painting = memory::painting(self.optimiser, self.size, history, &self.home);
+    fn besides(&self, history: usize, holding: Holding) -> u64 {
+        let place = Place::of(&self.home, holding);
+        let painting = memory::painting(self.optimiser, self.size, history, place);
         painting.max(self.finishing).saturating_sub(self.released)
     }
 }
@@ -65,14 +75,48 @@ impl Means {
             let tiling = Tiling::whole(task.plan)?;
             return Ok(Some(Self::with(backend, task, tiling, longest)));
         };
+        let (few, least) = (longest.min(FEW_PAIRS), least_history(longest));
+        let ways = match backend.sparing() {
+            Holding::Aside => vec![(few, Holding::AsTheyAre), (least, Holding::Aside)],
+            // What changes the result comes last.
+            other => vec![(few, Holding::AsTheyAre), (least, Holding::AsTheyAre), (least, other)],
+        };
         let mut best: Option<(f64, Self)> = None;
-        for history in (least_history(longest)..=longest).rev() {
-            let Some(room) = room.checked_sub(task.besides(history)) else {
+        for (shortest, holding) in ways {
+            let Some((cost, means)) = Self::cheapest(backend, task, (shortest, longest), holding, room)? else {
                 continue;
             };
-            let Some(tiling) = Tiling::within(backend, task.plan, room)? else {
+            let pays = means.tiling.cost() <= WORTHWHILE;
+            if pays || best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                best = Some((cost, means));
+            }
+            if pays {
+                break;
+            }
+        }
+        Ok(best.map(|(_, means)| means))
+    }
+
+    /// The best means with a history of so many pairs, and the content's features held like this, and about how many times
+    /// as long a picture takes by them.
+    fn cheapest(
+        backend: &dyn Backend,
+        task: &Task,
+        (shortest, longest): (usize, usize),
+        holding: Holding,
+        room: u64,
+    ) -> Result<Option<(f64, Self)>> {
+        let mut best: Option<(f64, Self)> = None;
+        for history in (shortest..=longest).rev() {
+            let Some(room) = room.checked_sub(task.besides(history, holding)) else {
                 continue;
             };
+            let Some(tiling) = Tiling::within(backend, task.plan, holding, room)? else {
+                continue;
+            };
+            if holding == Holding::Aside && task.aside.is_some_and(|aside| aside < tiling.content_bytes() as u64) {
+                continue;
+            }
             let cost = tiling.cost() * (1.0 + FORGETFULNESS / history.max(1) as f64);
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                 best = Some((cost, Self::with(backend, task, tiling, history)));
@@ -82,7 +126,7 @@ impl Means {
                 break;
             }
         }
-        Ok(best.map(|(_, means)| means))
+        Ok(best)
     }
 
     /// The least bytes that a task takes, with a history if `longest` is not 0.
@@ -90,13 +134,17 @@ impl Means {
     /// # Errors
     /// A plan that cannot be carried out.
     pub fn least(backend: &dyn Backend, task: &Task, longest: usize) -> Result<u64> {
-        let tiling = Tiling::smallest(task.plan)?;
-        Ok(Self::with(backend, task, tiling, least_history(longest)).bytes)
+        let least = |holding| -> Result<u64> {
+            let tiling = Tiling::smallest(task.plan)?.held(holding);
+            Ok(Self::with(backend, task, tiling, least_history(longest)).bytes)
+        };
+        // A picture that cannot be cut has its content whole before it has it in halves.
+        Ok(least(Holding::AsTheyAre)?.min(least(backend.sparing())?))
     }
 
     fn with(backend: &dyn Backend, task: &Task, tiling: Tiling, history: usize) -> Self {
         Self {
-            bytes: backend.memory(&tiling) + task.besides(history),
+            bytes: backend.memory(&tiling) + task.besides(history, tiling.holding()),
             tiling,
             history,
             style_room: None,

@@ -1,6 +1,7 @@
 //! Whether a render fits into memory, told before it begins: an editor must not be taken down by a filter.
 
 use crate::canvas::Size;
+use crate::compute::Holding;
 use crate::optimise::{History, Home};
 use crate::settings::Optimiser;
 use crate::{Error, Result};
@@ -12,8 +13,10 @@ const STEP: usize = 64;
 /// pair is made, it is in place of one that is forgotten.
 const LBFGS: u64 = 4;
 /// The same on a card of our own backend, which keeps the memory of which pixels may be moved, half a picture, until it is
-/// needed again, and that of the metric's octaves, a third of one.
+/// needed again, and that of the metric's octaves, a third of one; unless it is thrifty.
 const LBFGS_ON_CARD: u64 = 5;
+/// The share of a picture that the metric's local scale takes on a card.
+const LOCAL_SCALE: u64 = 24;
 /// The pictures that Adam holds at the end of a step: candle-nn's variables and its moments (3), the picture, the best, the
 /// gradient and, at first, the average and the next picture before and after it is brought into the box, and later the
 /// average before and after and how far it is from the picture. A card of our own backend holds no more.
@@ -31,19 +34,52 @@ const RESIZING: u64 = 4 * 4;
 /// The program, the network's weights as they come, and what the allocator keeps of small pieces.
 pub const PROGRAM: u64 = 120_000_000;
 
-/// What an optimiser's pictures take during its steps, with a history of so many pairs, where they live.
+/// The pictures in main memory while a card paints: the content while it is looked at and, later, the one that was last
+/// fetched from the card, the next one, and a preview of it. A coarser level's history takes as much on its way up.
+const BESIDE_CARD: u64 = 3;
+
+/// Where an optimiser's pictures live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In main memory, where candle has its tensors.
+    Main,
+    /// On another of candle's devices.
+    Device,
+    /// In the memory of our own backend.
+    Card,
+    /// There, where what nobody uses is not kept.
+    ThriftyCard,
+}
+
+impl Place {
+    /// That of an optimiser beside a network that holds the content's features like this.
+    pub fn of(home: &Home, holding: Holding) -> Self {
+        match (home, holding) {
+            (Home::Device(device), _) if device.is_cpu() => Self::Main,
+            (Home::Device(_), _) => Self::Device,
+            #[cfg(not(feature = "cuda"))]
+            (Home::Card(_), Holding::Aside) => Self::ThriftyCard,
+            #[cfg(not(feature = "cuda"))]
+            (Home::Card(_), Holding::AsTheyAre | Holding::Halves) => Self::Card,
+        }
+    }
+}
+
+/// What an optimiser's pictures take during its steps, with a history of so many pairs.
 ///
 /// Nothing else that a level does before its steps takes as much beside the network. It holds the history, too, but only
 /// the picture of these: so there is room for the content and for a start; and as a coarser level's history is refined
 /// vector by vector, for the picture, one of them, and what resizing takes.
-pub fn painting(optimiser: Optimiser, size: Size, history: usize, home: &Home) -> u64 {
-    let pictures = match (optimiser, home) {
-        (Optimiser::Lbfgs, home) if home.is_card() => LBFGS_ON_CARD,
-        (Optimiser::Lbfgs, _) => LBFGS,
-        (Optimiser::Adam | Optimiser::PlainAdam, Home::Device(device)) if !device.is_cpu() => ADAM_IN_ONE,
-        (Optimiser::Adam | Optimiser::PlainAdam, _) => ADAM,
+pub fn painting(optimiser: Optimiser, size: Size, history: usize, place: Place) -> u64 {
+    let picture = size.pixels() * PIXEL;
+    let pictures = match (optimiser, place) {
+        (Optimiser::Lbfgs, Place::Main | Place::Device) => LBFGS * picture,
+        (Optimiser::Lbfgs, Place::Card) => LBFGS_ON_CARD * picture,
+        (Optimiser::Lbfgs, Place::ThriftyCard) => LBFGS * picture + picture / LOCAL_SCALE,
+        (Optimiser::Adam | Optimiser::PlainAdam, Place::Device) => ADAM_IN_ONE * picture,
+        (Optimiser::Adam | Optimiser::PlainAdam, Place::Main | Place::Card | Place::ThriftyCard) => ADAM * picture,
     };
-    size.pixels() * PIXEL * pictures + History::bytes(history, 3 * size.pixels() as usize)
+    pictures + History::bytes(history, 3 * size.pixels() as usize)
 }
 
 /// What an optimiser holds while styles are looked at for another level: a picture, and the `pairs` of its history that
@@ -66,15 +102,37 @@ pub fn finishing(painted: Size, result: Size) -> u64 {
     painted.pixels() * PIXEL + result.pixels() * RESIZING
 }
 
-/// The bytes that a render may take beside what was `read` for it: up to `limit` gigabytes with everything, or, where that
-/// is 0, the greater part of what is `available`. A tenth of a limit is left for what predictions miss. `None` where
-/// nothing is known.
+/// What is in main memory, beside what was read, while a picture of this size is painted on a card, and then brought to its
+/// `result`'s.
+pub fn beside_card(painted: Size, result: Size) -> u64 {
+    let painting = painted.pixels() * PIXEL * BESIDE_CARD;
+    painting.max(finishing(painted, result))
+}
+
+/// The bytes of main memory that a render may take beside what was `read` for it: up to `limit` gigabytes with
+/// everything, or, where that is 0, the greater part of what is `available`. `None` where nothing is known.
 pub fn room(limit: f64, read: u64, available: Option<u64>) -> Option<u64> {
-    if limit == 0.0 {
-        return available.map(|available| available / 4 * 3);
+    match allowed(limit) {
+        Some(allowed) => Some(
+            allowed
+                .saturating_sub(PROGRAM + read)
+                .min(available.unwrap_or(u64::MAX)),
+        ),
+        None => available.map(|available| available / 4 * 3),
     }
-    let allowed = ((limit * 0.9e9) as u64).saturating_sub(PROGRAM + read);
-    Some(allowed.min(available.unwrap_or(u64::MAX)))
+}
+
+/// The bytes of its own memory that a render may take of a card: up to as many gigabytes, however much is in main
+/// memory, or, where the limit is 0, nine tenths of what is free. `None` where nothing is known.
+pub fn room_on_card(limit: f64, free: Option<u64>) -> Option<u64> {
+    // A tenth is left to other programs' windows.
+    let free = free.map(|free| free / 10 * 9);
+    allowed(limit).into_iter().chain(free).min()
+}
+
+/// A limit in bytes, none where it is 0. A tenth of it is left for what predictions miss.
+fn allowed(limit: f64) -> Option<u64> {
+    (limit > 0.0).then_some((limit * 0.9e9) as u64)
 }
 
 /// Refuses a render whose needs exceed what is `available`. `needed` tells the least bytes for a longer side.

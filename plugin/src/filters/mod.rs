@@ -1,8 +1,8 @@
 //! What a menu item does: content and styles in, a picture out, in one readable page each.
 
 mod deferral;
-mod extent;
-mod means;
+pub(crate) mod extent;
+pub(crate) mod means;
 pub mod memory;
 mod painter;
 mod painting;

@@ -32,7 +32,7 @@ use super::means::{Means, WORTHWHILE};
 use super::progress::Progress;
 use super::schedule::Level;
 use crate::canvas::{self, Light, Origin, Picture, Size};
-use crate::compute::{self, Moments, Plan, Tiled};
+use crate::compute::{self, Holding, Moments, Plan, Tiled};
 use crate::control::{Control, Flow, LogLevel};
 use crate::memory::give_back;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
@@ -127,7 +127,13 @@ impl<'a> Render<'a> {
         }
         let mut message = format!("memory is short: in {tiles} tiles each step takes {cost:.1} times as long");
         if self.settings.optimiser == settings::Optimiser::Lbfgs {
-            message += &format!(", and {} steps are remembered", finest.history);
+            let plural = if finest.history == 1 { " is" } else { "s are" };
+            message += &format!(", and {} step{plural} remembered", finest.history);
+        }
+        match finest.tiling.holding() {
+            Holding::AsTheyAre => {}
+            Holding::Halves => message += "; what is asked of the content is exact to three digits",
+            Holding::Aside => message += "; what is asked of the content comes from main memory",
         }
         if cost > WORTHWHILE {
             let advice = "a higher memory_limit or a lower working_size would save time";

@@ -58,7 +58,8 @@ pub struct StyleTransfer {
     pub precision: Precision,
     /// Processor threads; 0 is all.
     pub threads: usize,
-    /// The most memory that a render may take with everything, in gigabytes; 0 is most of what is available.
+    /// The most main memory that a render may take with everything, in gigabytes, and the most of a card's own; 0 is most of
+    /// what is available.
     pub memory_limit: f64,
     /// A model file to use in place of the built-in network, unless empty.
     pub model: String,

@@ -19,10 +19,11 @@ mod tests;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use half::f16;
 
 use self::pooling::Pooled;
 use self::statistics::{Measure, RegionWeights};
-use super::{Backend, ContentDistance, Plan, Statistics, StatisticsGradient, Tiling};
+use super::{Backend, ContentDistance, Holding, Plan, Statistics, StatisticsGradient, Tiling};
 use crate::network::{Layer, Network};
 use crate::{Error, Result, threads};
 
@@ -65,7 +66,7 @@ struct Part {
     /// The layers to run: up to the deepest one that is measured.
     layers: Vec<Layer>,
     regions: RegionWeights,
-    /// The content's features over the window, per content layer, `[C, N]`.
+    /// The content's features over the window, per content layer, `[C, N]`; in halves where memory is short.
     content: Vec<Tensor>,
 }
 
@@ -85,6 +86,8 @@ pub struct CandleBackend {
     kernels: Vec<Kernel>,
     /// Empty until they are prepared.
     parts: Vec<Part>,
+    /// What the content is held in.
+    held_in: DType,
     passed: Option<Passed>,
 }
 
@@ -105,6 +108,7 @@ impl CandleBackend {
             pool,
             kernels,
             parts: Vec::new(),
+            held_in: DType::F32,
             passed: None,
         })
     }
@@ -170,7 +174,7 @@ impl Part {
         }
         let content = self.plan.content_layers.iter().position(|&content| content == layer);
         if let (Some(index), false) = (content, gradient.content.is_empty()) {
-            let held = &self.content[index];
+            let held = &self.content[index].to_dtype(DType::F32)?;
             total = (total + statistics::content_gradient(&inside, held, gradient.content[index])?)?;
         }
         measure.spread(&total, features, layer)
@@ -247,7 +251,7 @@ impl CandleBackend {
             .collect::<Result<_>>()?;
         let content = part.plan.content_layers.iter().zip(&part.content);
         let content = content
-            .map(|(layer, held)| statistics::content_distance(&features(layer)?, held))
+            .map(|(layer, held)| statistics::content_distance(&features(layer)?, &held.to_dtype(DType::F32)?))
             .collect::<Result<_>>()?;
         Ok(Statistics { moments, content })
     }
@@ -297,17 +301,20 @@ impl Backend for CandleBackend {
     fn memory(&self, tiling: &Tiling) -> u64 {
         let largest = tiling.largest();
         let passing = largest.height * largest.width * BYTES_PER_PIXEL;
-        let held = tiling.parts().iter().flat_map(|part| {
-            part.content_layers.iter().map(|layer| {
-                let window = part.window.at_depth(layer.pools());
-                layer.outputs() * window.height * window.width * size_of::<f32>()
-            })
-        });
-        (passing + held.sum::<usize>()) as u64
+        let held = match tiling.holding() {
+            Holding::AsTheyAre | Holding::Aside => tiling.content_bytes(),
+            // One part's are widened at a time, as it is passed.
+            Holding::Halves => tiling.content_bytes() / 2,
+        };
+        (passing + held) as u64
     }
 
     fn prepare(&mut self, tiling: &Tiling) -> Result<()> {
         (self.parts, self.passed) = (Vec::new(), None);
+        self.held_in = match tiling.holding() {
+            Holding::AsTheyAre | Holding::Aside => DType::F32,
+            Holding::Halves => DType::F16,
+        };
         let parts = tiling.parts().iter().map(|plan| Part::new(plan, &self.device));
         self.parts = parts.collect::<Result<_>>()?;
         Ok(())
@@ -322,7 +329,11 @@ impl Backend for CandleBackend {
             let held = layers.map(|&layer| this.measure().inside(traces[layer.index()].features()?, layer));
             let held = held.collect::<Result<Vec<_>>>()?;
             let energies = held.iter().map(statistics::energy).collect::<Result<_>>()?;
-            Ok::<_, Error>((held, energies))
+            let held = held.iter().map(|features| match self.held_in {
+                DType::F32 => Ok(features.clone()),
+                halves => Ok(features.clamp(0f32, f16::MAX.to_f32())?.to_dtype(halves)?),
+            });
+            Ok::<_, Error>((held.collect::<Result<_>>()?, energies))
         })?;
         self.parts[part].content = held;
         Ok(energies)

@@ -1,5 +1,7 @@
 //! The memory that plans will take, without taking it.
 
+use half::f16;
+
 use super::first::{CHANNELS, FirstLayer};
 use super::instructions::InstructionSet;
 use super::lanes::Lanes;
@@ -7,7 +9,7 @@ use super::moments::Sums;
 use super::outline::{Outline, buffers};
 use super::weights::Weights;
 use super::winograd::Variant;
-use crate::compute::{Plan, Tiling, Window};
+use crate::compute::{Holding, Plan, Tiling};
 use crate::network::Layer;
 
 /// Transformed weights are kept while they and all other memory take no more bytes than this, or the weights no more
@@ -36,18 +38,22 @@ pub fn arena(plan: &Plan) -> usize {
 }
 
 /// The maps that parts hold from step to step, the content's features and what comes down to the joint, in bytes.
-pub fn held(parts: &[Plan]) -> usize {
-    let length = |layer: Layer, window: Window| {
-        let window = window.at_depth(layer.pools());
-        layer.outputs() * window.height * window.width
+pub fn held(tiling: &Tiling) -> usize {
+    let parts = tiling.parts().iter();
+    let deferred = parts.clone().map(|part| {
+        let length = |joint: Layer| joint.outputs() * (part.height >> joint.pools()) * (part.width >> joint.pools());
+        part.joint().map_or(0, length) * size_of::<f32>()
+    });
+    let content = match tiling.holding() {
+        Holding::AsTheyAre | Holding::Aside => tiling.content_bytes(),
+        Holding::Halves => {
+            let layers = |part: &Plan| part.content_layers.clone().into_iter();
+            let of_part = |part| layers(part).map(|layer| part.content_features(layer)).sum::<usize>();
+            let widened = parts.map(of_part).max().unwrap_or(0) * size_of::<f32>();
+            tiling.content_bytes() / size_of::<f32>() * size_of::<f16>() + widened
+        }
     };
-    let maps = |part: &Plan| {
-        let content = part.content_layers.iter().map(|&layer| length(layer, part.window));
-        let joint = part.joint();
-        let deferred = joint.map_or(0, |joint| length(joint, Window::whole(part.height, part.width)));
-        (content.sum::<usize>() + deferred) * size_of::<f32>()
-    };
-    parts.iter().map(maps).sum()
+    content + deferred.sum::<usize>()
 }
 
 /// The bytes of transformed weights that may be kept from step to step. Where memory is short there are none: larger tiles
@@ -55,7 +61,7 @@ pub fn held(parts: &[Plan]) -> usize {
 pub fn kept_weights(tiling: &Tiling) -> usize {
     match tiling.is_thrifty() {
         false => {
-            let others = arena(&tiling.largest()) + held(tiling.parts());
+            let others = arena(&tiling.largest()) + held(tiling);
             KEPT.saturating_sub(others).max(others / 2)
         }
         true => 0,
@@ -65,7 +71,7 @@ pub fn kept_weights(tiling: &Tiling) -> usize {
 /// The peak in bytes of forward and backward passes on so many threads, transformed weights included.
 pub fn bytes(tiling: &Tiling, threads: usize, instructions: InstructionSet) -> u64 {
     let largest = tiling.largest();
-    let maps = arena(&largest) + held(tiling.parts());
+    let maps = arena(&largest) + held(tiling);
     // As they come, and once more on each coarser grid: a third more.
     let regions = |part: &Plan| {
         let weights = part.regions.as_ref();

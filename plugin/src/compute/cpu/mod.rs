@@ -17,7 +17,8 @@
 //! - [`moments`], [`content`], [`injection`], statistics and what they say to the features;
 //! - [`buffer`], [`outline`], [`arena`] and [`footprint`], memory: large pieces of it, what a plan takes, taking it, and
 //!   telling of it;
-//! - [`part`], [`model`] and [`pass`], parts of pictures, weights, and once up and down the network;
+//! - [`part`], [`halves`], [`model`] and [`pass`], parts of pictures and what is held of them, weights, and once up and down
+//!   the network;
 //! - [`profile`], where the time of a step goes.
 //!
 //! Results depend neither on the number of threads nor on which of them did what.
@@ -37,6 +38,7 @@ pub(in crate::compute) mod decisions;
 mod disjoint;
 mod first;
 mod footprint;
+mod halves;
 mod injection;
 pub(crate) mod instructions;
 mod lanes;
@@ -65,6 +67,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use self::arena::Arena;
+use self::halves::Halves;
 pub use self::instructions::InstructionSet;
 use self::model::Model;
 use self::moments::Region;
@@ -72,7 +75,7 @@ use self::outline::Outline;
 use self::part::{Deferred, Part};
 use self::profile::{Stopwatch, Work};
 use self::workers::Workers;
-use super::{Backend, ContentDistance, Moments, Statistics, StatisticsGradient, Tiling, lend};
+use super::{Backend, ContentDistance, Holding, Moments, Statistics, StatisticsGradient, Tiling, lend};
 use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
@@ -86,6 +89,7 @@ pub struct CpuBackend {
 /// Plans and what has happened since they were made.
 struct Prepared {
     parts: Vec<Part>,
+    holding: Holding,
     arena: Arena,
     /// The part whose forward pass left in the arena what `backward` needs, and how high it went.
     went_forward: Option<(usize, Layer)>,
@@ -143,6 +147,7 @@ impl CpuBackend {
     /// The statistics of a part's layers up to the one that the last pass went up to.
     fn measure(&mut self, part: usize, top: Layer) -> Result<Statistics> {
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
+        halves::bring(&mut prepared.parts, part);
         let this = &prepared.parts[part];
         let mut statistics = Statistics {
             moments: Vec::new(),
@@ -266,6 +271,7 @@ impl Backend for CpuBackend {
             .plan(self.workers.instructions(), &Outline::of(tiling.plan()), room);
         self.prepared = Some(Prepared {
             parts: tiling.parts().iter().map(Part::new).collect::<Result<_>>()?,
+            holding: tiling.holding(),
             arena: Arena::new(&largest, self.workers.instructions()),
             went_forward: None,
             stopwatch: Stopwatch::new(),
@@ -275,7 +281,12 @@ impl Backend for CpuBackend {
 
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
         self.forward_pass(part, picture, false)?;
-        let Prepared { parts, arena, .. } = self.prepared.as_mut().ok_or_else(unprepared)?;
+        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
+        let Prepared {
+            parts, holding, arena, ..
+        } = prepared;
+        // What another part was measured with goes before there is more.
+        halves::take(parts);
         let (mut held, mut energies) = (Vec::new(), Vec::new());
         for memory in &arena.layers {
             let Outline { grid, tap, .. } = memory.outline;
@@ -291,8 +302,12 @@ impl Backend for CpuBackend {
                 None,
             ));
         }
-        parts[part].content = Some(held);
-        parts[part].deferred = None;
+        let part = &mut parts[part];
+        (part.halves, part.content) = match holding {
+            Holding::Halves => (Some(Halves::of(&held)), None),
+            Holding::AsTheyAre | Holding::Aside => (None, Some(held)),
+        };
+        part.deferred = None;
         Ok(energies)
     }
 

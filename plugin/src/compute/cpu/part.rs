@@ -1,6 +1,7 @@
 //! What is kept of each part of a picture from step to step: its plan, its regions, and the content's features.
 
 use super::buffer::Buffer;
+use super::halves::Halves;
 use super::lanes::Lanes;
 use crate::Result;
 use crate::compute::Plan;
@@ -16,6 +17,8 @@ pub struct Part {
     pub weights: Vec<Vec<f64>>,
     /// The content's features inside the window, `[content layer]`, once they are held.
     pub content: Option<Vec<Buffer<Lanes>>>,
+    /// The same in halves, where it is held like that: `content` is then of the part alone that was looked at last.
+    pub halves: Option<Halves>,
     /// What comes down to the joint, once it is held.
     pub deferred: Option<Deferred>,
 }
@@ -40,6 +43,7 @@ impl Part {
             weights: totals,
             regions: maps,
             content: None,
+            halves: None,
             deferred: None,
         })
     }

@@ -3,12 +3,12 @@
 //! Between forward and backward remain, of each layer, one bit per activation; the features of layers that are measured
 //! (or go into an L2 pooling); and what a pooling's gradient needs. All else goes through two buffers, each as large as
 //! the largest map, both ways. With maps in bfloat16, the features that are kept are so in float32 besides. Parts share
-//! all of this, and have of their own the regions' weights and the content's
-//! features.
+//! all of this, and have of their own the regions' weights and the content's features. Where these are held aside, in main
+//! memory, their places are shared as well: those of the part that is looked at are brought there.
 
 use super::kernels::Precision;
 use super::statistics::Block;
-use crate::compute::{Plan, Pooling, Tiling};
+use crate::compute::{Holding, Plan, Pooling, Tiling};
 use crate::network::Layer;
 use crate::{Error, Result};
 
@@ -54,7 +54,7 @@ pub enum PooledRoom {
 pub struct PartRoom {
     /// `[poolings before]`: all regions' weights; empty without regions.
     pub regions: Vec<usize>,
-    /// `[content layer]`.
+    /// `[content layer]`; the same for all parts where they are held aside.
     pub held: Vec<usize>,
 }
 
@@ -181,6 +181,12 @@ impl Layout {
         let partial = places.take(partial.max().unwrap_or(0));
         let channels = style().map(Layer::outputs).max().unwrap_or(0);
         let matrix = places.take(channels * channels * float);
+        let features = |part: &Plan, layer: Layer| part.content_features(layer) * float;
+        let shared: Option<Vec<usize>> = (tiling.holding() == Holding::Aside).then(|| {
+            let most = |layer| tiling.parts().iter().map(|part| features(part, layer)).max();
+            let layers = plan.content_layers.iter();
+            layers.map(|&layer| places.take(most(layer).unwrap_or(0))).collect()
+        });
         let mut parts = Vec::new();
         let mut most_regions = 1;
         for part in tiling.parts() {
@@ -193,11 +199,10 @@ impl Layout {
                     .map(|pools| places.take(regions * grid(pools) * float))
                     .collect()
             });
-            let held = part.content_layers.iter().map(|layer| {
-                let window = part.window.at_depth(layer.pools());
-                places.take(window.height * window.width * layer.outputs() * float)
+            let held = shared.clone().unwrap_or_else(|| {
+                let layers = part.content_layers.iter();
+                layers.map(|&layer| places.take(features(part, layer))).collect()
             });
-            let held = held.collect();
             parts.push(PartRoom { regions, held });
         }
         let block = Block::new(&plan, most_regions, &mut places);

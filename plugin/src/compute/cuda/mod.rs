@@ -53,7 +53,9 @@ use self::replay::Sequences;
 pub use self::space::Space;
 pub use self::vectors::{AdamStep, Combination, Samples, add_multiples, compare, dots, free_pixels};
 use self::weights::Weights;
-use super::{Backend, ContentDistance, Plan, Resident, Seen, Statistics, StatisticsGradient, Tiling, expect_shape};
+use super::{
+    Backend, ContentDistance, Holding, Plan, Resident, Seen, Statistics, StatisticsGradient, Tiling, expect_shape,
+};
 use crate::network::Network;
 use crate::optimise::{Home, Vector};
 use crate::{Error, Result, samples};
@@ -80,6 +82,8 @@ struct Prepared {
     parts: Vec<Part>,
     /// The part whose `forward` left on the card what `backward` needs.
     went_forward: Option<usize>,
+    /// The part whose content, held in main memory, is on the card.
+    brought: Option<usize>,
 }
 
 impl CudaBackend {
@@ -121,6 +125,7 @@ impl CudaBackend {
 
     /// Up the network with a part, whose picture is in its place, to its statistics.
     fn forward_pass(&mut self, part: usize) -> Result<Statistics> {
+        self.prepared_mut()?.bring_content(part)?;
         self.run(part, Direction::Up)?;
         let prepared = self.prepared_mut()?;
         prepared.read_block()?;
@@ -185,6 +190,29 @@ impl Prepared {
         }
     }
 
+    /// Brings a part's content to its place, if that is in main memory.
+    fn bring_content(&mut self, part: usize) -> Result<()> {
+        if self.brought == Some(part) {
+            return Ok(());
+        }
+        let places = &self.layout.parts[part].held;
+        for (&place, features) in places.iter().zip(&mut self.parts[part].aside) {
+            self.memory.write_block(place, features)?;
+        }
+        self.brought = Some(part);
+        Ok(())
+    }
+
+    /// Takes a part's content from its place into main memory, if that is where it is held.
+    fn lay_content_aside(&mut self, part: usize) -> Result<()> {
+        let places = &self.layout.parts[part].held;
+        for (&place, features) in places.iter().zip(&mut self.parts[part].aside) {
+            self.memory.read_block(place, features)?;
+        }
+        self.brought = Some(part);
+        Ok(())
+    }
+
     /// The block of statistics, when the card has filled it.
     fn read_block(&mut self) -> Result<()> {
         self.memory.read_block(self.layout.block.at, &mut self.block)
@@ -233,12 +261,16 @@ impl Backend for CudaBackend {
         self.sequences.clear();
         self.prepared = None;
         self.space.tidy();
+        self.space.keep_idle(tiling.holding() != Holding::Aside);
         let layout = Layout::of(tiling, self.weights.precision)?;
         let memory = Memory::new(&self.card, layout.bytes)?;
         let block = HostMemory::new(&self.card, layout.block.bytes)?;
         let mut parts = Vec::new();
         for (plan, room) in tiling.parts().iter().zip(&layout.parts) {
-            let (part, grids) = Part::new(plan)?;
+            let (mut part, grids) = Part::new(plan)?;
+            if tiling.holding() == Holding::Aside {
+                part.hold_aside(&self.card)?;
+            }
             for (&place, weights) in room.regions.iter().zip(&grids) {
                 memory.write(place, &weights.concat())?;
             }
@@ -251,6 +283,7 @@ impl Backend for CudaBackend {
             block,
             parts,
             went_forward: None,
+            brought: None,
         });
         Ok(())
     }
@@ -266,6 +299,7 @@ impl Backend for CudaBackend {
             down.forget();
         }
         let prepared = self.prepared_mut()?;
+        prepared.lay_content_aside(part)?;
         prepared.read_block()?;
         prepared.parts[part].holds_content = true;
         Ok(prepared
@@ -285,6 +319,10 @@ impl Backend for CudaBackend {
         let (height, width) = (prepared.parts[part].plan.height, prepared.parts[part].plan.width);
         let picture: Vec<f32> = prepared.memory.read(prepared.layout.picture, 3 * height * width)?;
         Ok(Tensor::from_vec(picture, (1, 3, height, width), &Device::Cpu)?)
+    }
+
+    fn sparing(&self) -> Holding {
+        Holding::Aside
     }
 
     fn home(&self) -> Home {

@@ -1,5 +1,8 @@
 //! What is known of each part of a picture: its plan, and its regions' weights on the grid of every layer.
 
+use std::sync::Arc;
+
+use super::driver::{Card, HostMemory};
 use crate::Result;
 use crate::compute::Plan;
 use crate::compute::regions::Regions;
@@ -12,10 +15,12 @@ pub struct Part {
     pub totals: Vec<Vec<f64>>,
     /// Whether the content's features are held.
     pub holds_content: bool,
+    /// `[content layer]`: those features, where they are held in main memory; else empty.
+    pub aside: Vec<HostMemory>,
 }
 
 impl Part {
-    /// A part, and its regions' weights `[poolings before][region][H * W]`, none without regions.
+    /// A part that holds no content yet, and its regions' weights `[poolings before][region][H * W]`, none without regions.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] where regions' weights are not weights.
@@ -25,7 +30,19 @@ impl Part {
             plan: plan.clone(),
             totals,
             holds_content: false,
+            aside: Vec::new(),
         };
         Ok((part, maps))
+    }
+
+    /// Makes room in main memory for the content's features.
+    ///
+    /// # Errors
+    /// When the card fails.
+    pub fn hold_aside(&mut self, card: &Arc<Card>) -> Result<()> {
+        let layers = self.plan.content_layers.iter();
+        let rooms = layers.map(|&layer| HostMemory::new(card, self.plan.content_features(layer) * size_of::<f32>()));
+        self.aside = rooms.collect::<Result<_>>()?;
+        Ok(())
     }
 }

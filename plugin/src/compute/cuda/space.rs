@@ -1,8 +1,11 @@
 //! The memory of a card that an optimiser's vectors live in.
 //!
 //! Memory that a vector leaves behind serves the next of its size, as asking the driver for some makes everything wait.
-//! Kernels run one after the other, so nobody looks at it any more by the time that it is written again.
+//! Kernels run one after the other, so nobody looks at it any more by the time that it is written again. Where memory is so
+//! short that even the content's features are kept elsewhere, what nobody uses goes before more is taken: pictures are then
+//! so large that the driver is hardly waited for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::driver::{Card, Memory};
@@ -21,6 +24,8 @@ pub struct Space {
     pub(super) card: Arc<Card>,
     /// Memory that nobody uses at present.
     idle: Mutex<Vec<Memory>>,
+    /// Whether that stays when memory of another size is taken.
+    keeps_idle: AtomicBool,
     /// The sums of blocks, and after them those of a list, held from their kernel's start until they were read.
     partial: Mutex<Memory>,
 }
@@ -34,6 +39,7 @@ impl Space {
         Ok(Arc::new(Self {
             card: card.clone(),
             idle: Mutex::default(),
+            keeps_idle: AtomicBool::new(true),
             partial: Mutex::new(Memory::new(card, Self::bytes())?),
         }))
     }
@@ -49,6 +55,11 @@ impl Space {
         idle.iter().map(Memory::bytes).sum()
     }
 
+    /// Whether memory that nobody uses is to stay when memory of another size is taken.
+    pub(super) fn keep_idle(&self, keep: bool) {
+        self.keeps_idle.store(keep, Ordering::Relaxed);
+    }
+
     /// Gives back what nobody uses.
     pub fn tidy(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -60,6 +71,9 @@ impl Space {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = idle.iter().position(|memory| memory.bytes() == bytes) {
             return Ok(idle.swap_remove(index));
+        }
+        if !self.keeps_idle.load(Ordering::Relaxed) {
+            idle.clear();
         }
         match Memory::new(&self.card, bytes) {
             Err(Error::Memory(_)) if !idle.is_empty() => {

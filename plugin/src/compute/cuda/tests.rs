@@ -8,6 +8,7 @@
 mod in_mid_render;
 mod on_a_card;
 mod on_a_card_without_graphs;
+mod plans_on_a_card;
 mod renders_on_a_card;
 mod vectors_on_a_card;
 
@@ -93,7 +94,7 @@ fn an_emulated_card_computes_what_the_processor_does() {
 #[test]
 fn an_emulated_card_moves_pixels_as_the_processor_does() {
     if let Some(driver) = &*EMULATED {
-        for group in ["vectors_on_a_card::", "renders_on_a_card::"] {
+        for group in ["vectors_on_a_card::", "renders_on_a_card::", "plans_on_a_card::"] {
             run_apart(group, Some(driver.path()), None);
         }
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 
-use super::{Margin, Tiled, Tiling};
+use super::{Holding, Margin, Tiled, Tiling};
 use crate::compute::candle::CandleBackend;
 use crate::compute::cpu::oracle::{noise, relative_error};
 use crate::compute::cpu::tests::{layers, plan, values};
@@ -65,7 +65,11 @@ fn slopes(statistics: &Statistics) -> StatisticsGradient {
 }
 
 fn step(backend: &mut dyn Backend, plan: &Plan, rows: usize, columns: usize) -> Outcome {
-    let tiling = Tiling::cut(plan, rows, columns).unwrap();
+    step_holding(backend, plan, (rows, columns), Holding::AsTheyAre)
+}
+
+fn step_holding(backend: &mut dyn Backend, plan: &Plan, (rows, columns): (usize, usize), holding: Holding) -> Outcome {
+    let tiling = Tiling::cut(plan, rows, columns).unwrap().held(holding);
     assert_eq!(tiling.parts().len(), rows * columns);
     let mut tiled = Tiled::new(backend);
     tiled.prepare(tiling, Margin::new(0, plan.height, plan.width)).unwrap();
@@ -222,6 +226,41 @@ fn the_plain_backend_sees_the_whole_in_tiles() {
 }
 
 #[test]
+fn content_in_halves_says_the_same_to_three_digits() {
+    let lower = Plan {
+        style_layers: layers(&["conv1_1"]),
+        content_layers: layers(&["conv1_2", "conv2_2"]),
+        ..margined(plan(50, 470), 16)
+    };
+    let plain = CandleBackend::new(NETWORK.clone(), Device::Cpu, 2).unwrap();
+    let backends: [Box<dyn Backend>; 2] = [Box::new(cpu()), Box::new(plain)];
+    for mut backend in backends {
+        let exact = step(&mut *backend, &lower, 1, 2);
+        let halves = step_holding(&mut *backend, &lower, (1, 2), Holding::Halves);
+        // What was asked of the features before they were held is what it was.
+        assert_eq!(halves.energies, exact.energies);
+        let distances = halves.statistics.content.iter().zip(&exact.statistics.content);
+        for (halves, exact) in distances {
+            let error = (halves.mean_square / exact.mean_square - 1.0).abs();
+            assert!(error < 1e-4, "a distance is off by {error:e}");
+        }
+        for (halves, exact) in halves.statistics.moments.iter().zip(&exact.statistics.moments) {
+            assert_eq!(values(&halves[0].second), values(&exact[0].second));
+        }
+        let error = apart(&halves.gradient, &exact.gradient);
+        eprintln!("{}: the gradient is off by {error:.1e}", backend.description());
+        assert!(error > 0.0 && error < 1e-3, "the gradient is off by {error:e}");
+        // In less memory.
+        let bytes = |holding| backend.memory(&Tiling::cut(&plan(4000, 4000), 5, 5).unwrap().held(holding));
+        let spared = bytes(Holding::AsTheyAre) - bytes(Holding::Halves);
+        assert!(
+            spared > 4000 * 4000 / 64 * 512 * 2 * 9 / 10,
+            "{spared} bytes are spared"
+        );
+    }
+}
+
+#[test]
 fn tiles_do_not_depend_on_the_number_of_threads() {
     let plan = margined(plan(50, 409), 16);
     let bits = |threads| {
@@ -306,7 +345,7 @@ fn the_cheapest_tiling_that_fits_is_taken() {
     let plan = margined(plan(3000, 4500), 16);
     let bytes = |rows, columns| backend.memory(&Tiling::cut(&plan, rows, columns).unwrap());
     let untiled = backend.memory(&Tiling::whole(&plan).unwrap());
-    let within = |room| Tiling::within(&backend, &plan, room).unwrap();
+    let within = |room| Tiling::within(&backend, &plan, Holding::AsTheyAre, room).unwrap();
     let whole = within(untiled).expect("it fits");
     assert_eq!((whole.parts().len(), whole.cost()), (1, 1.0));
     let mut cost = 1.0;

@@ -21,6 +21,17 @@ const GRID: usize = 16;
 /// Boxes begin on multiples of this: of 6 outputs on the grid of conv2_2 and 4 on that of conv5_1.
 const STEP: usize = 192;
 
+/// How the content's features are held from step to step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// As they are, where the network is.
+    AsTheyAre,
+    /// In half of the memory, each to about three digits.
+    Halves,
+    /// As they are, in main memory, from where each part's come to the card when it is looked at.
+    Aside,
+}
+
 /// A plan, cut into parts that a backend looks at one by one.
 #[derive(Clone, Debug)]
 pub struct Tiling {
@@ -29,6 +40,7 @@ pub struct Tiling {
     boxes: Vec<Window>,
     parts: Vec<Plan>,
     thrifty: bool,
+    holding: Holding,
 }
 
 impl Tiling {
@@ -43,13 +55,13 @@ impl Tiling {
         })
     }
 
-    /// The cheapest tiling of a plan that takes no more than `room` bytes; `None` where even the smallest tiles would
-    /// take more.
+    /// The cheapest tiling of a plan that takes no more than `room` bytes with the content's features held like this; `None`
+    /// where even the smallest tiles would take more.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when the plan cannot be carried out.
-    pub fn within(backend: &dyn Backend, plan: &Plan, room: u64) -> Result<Option<Self>> {
-        let whole = Self::whole(plan)?;
+    pub fn within(backend: &dyn Backend, plan: &Plan, holding: Holding, room: u64) -> Result<Option<Self>> {
+        let whole = Self::whole(plan)?.held(holding);
         if backend.memory(&whole) <= room {
             return Ok(Some(whole));
         }
@@ -60,7 +72,7 @@ impl Tiling {
             let (mut fewest, mut enough) = (1, most_columns + 1);
             while fewest < enough {
                 let columns = fewest + (enough - fewest) / 2;
-                let tiling = Self::cut(plan, rows, columns)?;
+                let tiling = Self::cut(plan, rows, columns)?.held(holding);
                 if backend.memory(&tiling) > room {
                     fewest = columns + 1;
                     continue;
@@ -105,6 +117,7 @@ impl Tiling {
                 boxes: vec![Window::whole(plan.height, plan.width)],
                 parts: vec![plan.clone()],
                 thrifty: true,
+                holding: Holding::AsTheyAre,
             });
         }
         let (mut boxes, mut parts) = (Vec::new(), Vec::new());
@@ -141,6 +154,7 @@ impl Tiling {
             boxes,
             parts,
             thrifty: true,
+            holding: Holding::AsTheyAre,
         })
     }
 
@@ -157,6 +171,25 @@ impl Tiling {
     /// Whether memory is short: what can be made again when it is needed is not to be kept.
     pub fn is_thrifty(&self) -> bool {
         self.thrifty
+    }
+
+    /// The same, with the content's features held in another way.
+    pub fn held(self, holding: Holding) -> Self {
+        Self { holding, ..self }
+    }
+
+    /// How the content's features are held.
+    pub fn holding(&self) -> Holding {
+        self.holding
+    }
+
+    /// The bytes that the content's features take as they are, of all parts together.
+    pub fn content_bytes(&self) -> usize {
+        let layers = |part: &Plan| -> usize {
+            let features = part.content_layers.iter().map(|&layer| part.content_features(layer));
+            features.sum()
+        };
+        self.parts.iter().map(layers).sum::<usize>() * size_of::<f32>()
     }
 
     /// What each part sees of the whole picture.

@@ -137,7 +137,7 @@ impl<'a> Render<'a> {
     /// [`Error::Memory`] where there is none.
     pub fn plan(&self, course: &Course, backend: &dyn Backend) -> Result<Vec<(Level, Means)>> {
         let room = self.extent.room(backend);
-        if let Some(room) = room {
+        if let Some(room) = room.network {
             memory::check((course.whole.width, course.whole.height), room, |longer| {
                 self.extent.least(backend, longer)
             })?;

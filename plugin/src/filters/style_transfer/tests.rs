@@ -237,7 +237,7 @@ fn tiles_that_are_too_small_to_pay_are_warned_of_before_anything_is_done() {
     assert_eq!(
         *listener.warnings.borrow(),
         [format!(
-            "memory is short: in {tiles} tiles each step takes {cost:.1} times as long, and 2 steps are remembered; a \
+            "memory is short: in {tiles} tiles each step takes {cost:.1} times as long, and 1 step is remembered; a \
              higher memory_limit or a lower working_size would save time"
         )]
     );
@@ -253,7 +253,65 @@ fn tiles_that_are_too_small_to_pay_are_warned_of_before_anything_is_done() {
     assert!(tiles > 1 && cost <= WORTHWHILE, "{tiles} tiles, {cost}");
     assert_eq!(*listener.warnings.borrow(), [""; 0]);
     let expected = format!(
-        "memory is short: in {tiles} tiles each step takes {cost:.1} times as long, and 2 steps are remembered"
+        "memory is short: in {tiles} tiles each step takes {cost:.1} times as long, and 1 step is remembered"
     );
     assert_eq!(*listener.information.borrow(), [expected]);
+}
+
+#[test]
+fn where_nothing_else_helps_the_content_is_held_in_halves_and_that_is_said() {
+    // The content's features are most of what is held, and the picture can be cut.
+    let settings = settings(&[
+        ("threads", "2"),
+        ("pyramid", "false"),
+        ("quality", "0.05"),
+        ("style_layers", "conv1_1:1"),
+        ("content_layers", "conv1_2:1"),
+    ]);
+    // As long as the content, a style is looked at in no more memory.
+    let (content, styles) = (picture(1600, 40, 37), [(picture(200, 5, 53), 1.0)]);
+    let card = |free: u64| {
+        let card = FalseCard::new(|_| Ok(()));
+        card.free.store(free, std::sync::atomic::Ordering::Relaxed);
+        card
+    };
+    let plan = |free: u64| {
+        let listener = Listener::default();
+        let render = Render::new(content.size(), &styles, &settings, &listener).unwrap();
+        let course = render.begin(content.clone()).unwrap();
+        let planned = render.plan(&course, &card(free) as &dyn Backend);
+        planned.ok().map(|mut planned| planned.remove(0).1)
+    };
+    let paint = |free: u64| {
+        let listener = Listener::default();
+        let render = Render::new(content.size(), &styles, &settings, &listener).unwrap();
+        let (mut course, mut card) = (render.begin(content.clone()).unwrap(), card(free));
+        let planned = render.plan(&course, &card as &dyn Backend).unwrap();
+        render.follow(&mut course, planned, &mut card).unwrap();
+        let losses: Vec<f64> = listener.reports.borrow().iter().filter_map(|report| report.3).collect();
+        let said = [listener.warnings.take(), listener.information.take()].concat();
+        (losses, said.join("\n"))
+    };
+    let plenty = 1 << 40;
+    let whole = plan(plenty).unwrap();
+    assert_eq!(
+        (whole.tiling.parts().len(), whole.tiling.holding()),
+        (1, Holding::AsTheyAre)
+    );
+    let (exact, said) = paint(plenty);
+    assert!(!said.contains("digits"), "{said}");
+    // The least that does, to a hundredth.
+    let less = (1..100).rev().map(|share| whole.bytes / 90 * share);
+    let least = less.map_while(|free| Some((free, plan(free)?))).last();
+    let (free, Means { tiling, .. }) = least.unwrap();
+    assert_eq!(tiling.holding(), Holding::Halves);
+    let (halves, said) = paint(free);
+    let expected = format!("memory is short: in {} tiles each step takes ", tiling.parts().len());
+    let rest = ", and 1 step is remembered; what is asked of the content is exact to three digits";
+    assert!(said.contains(&expected) && said.contains(rest), "{said}");
+    // Until what is remembered makes a difference, it sees the same.
+    for (halves, exact) in halves.iter().zip(&exact).take(3) {
+        assert!((halves / exact - 1.0).abs() < 1e-5, "{halves} for {exact}");
+    }
+    assert!(halves[halves.len() - 1] < 0.5 * halves[0], "{halves:?}");
 }

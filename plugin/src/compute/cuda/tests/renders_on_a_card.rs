@@ -10,6 +10,21 @@ use crate::filters::{Rendered, style_transfer};
 use crate::optimise::problems::random;
 use crate::optimise::vector;
 
+/// Some derivatives with respect to statistics.
+pub fn slopes(statistics: &Statistics) -> StatisticsGradient {
+    let slopes = statistics.moments.iter().map(|regions| {
+        let slopes = regions.iter().map(|moments| MomentsGradient {
+            second: moments.second.clone(),
+            mean: moments.mean.clone(),
+        });
+        slopes.collect()
+    });
+    StatisticsGradient {
+        moments: slopes.collect(),
+        content: vec![1.0; statistics.content.len()],
+    }
+}
+
 /// What a render comes to on a device, and its last loss.
 fn rendered(device: &str, optimiser: &str) -> (Picture, f64) {
     let settings = settings(&[
@@ -55,41 +70,33 @@ fn a_render_comes_to_what_the_processors_does_and_leaves_nothing_behind() {
 #[test]
 #[ignore = "needs a card, or an emulated one"]
 fn boxes_of_a_picture_on_the_card_are_those_in_main_memory() {
+    // Wide enough to be cut.
+    const HEIGHT: usize = 24;
+    const WIDTH: usize = 240;
     let plan = |margin: usize| Plan {
         style_layers: layers(&["conv1_2"]),
         content_layers: layers(&["conv1_1"]),
         window: Window {
             top: margin,
             left: margin,
-            height: 32,
-            width: 112,
+            height: HEIGHT,
+            width: WIDTH,
         },
-        ..plan(32 + 2 * margin, 112 + 2 * margin)
+        ..plan(HEIGHT + 2 * margin, WIDTH + 2 * margin)
     };
     for (margin, columns) in [(16, 1), (16, 2), (0, 2), (0, 1)] {
         let mut backend = open(Precision::Float32).unwrap();
         let on_card = backend.home();
         let mut tiled = Tiled::new(&mut backend);
         let tiling = Tiling::cut(&plan(margin), 1, columns).unwrap();
-        tiled.prepare(tiling, Margin::new(margin, 32, 112)).unwrap();
-        let content = Tensor::from_vec(random(1, 3 * 32 * 112, 0.0, 1.0), (1, 3, 32, 112), &Device::Cpu).unwrap();
+        assert_eq!(tiling.parts().len(), columns);
+        tiled.prepare(tiling, Margin::new(margin, HEIGHT, WIDTH)).unwrap();
+        let samples = |seed| random(seed, 3 * HEIGHT * WIDTH, 0.0, 1.0);
+        let content = Tensor::from_vec(samples(1), (1, 3, HEIGHT, WIDTH), &Device::Cpu).unwrap();
         tiled.hold_content(&content).unwrap();
-        let picture = both(&on_card, random(2, 3 * 32 * 112, 0.0, 1.0), (1, 3, 32, 112));
+        let picture = both(&on_card, samples(2), (1, 3, HEIGHT, WIDTH));
         let gradients = picture.map(|picture| {
-            let ask = |statistics: &Statistics, _: Option<f64>| {
-                let slopes = statistics.moments.iter().map(|regions| {
-                    let slopes = regions.iter().map(|moments| MomentsGradient {
-                        second: moments.second.clone(),
-                        mean: moments.mean.clone(),
-                    });
-                    slopes.collect()
-                });
-                let gradient = StatisticsGradient {
-                    moments: slopes.collect(),
-                    content: vec![1.0; statistics.content.len()],
-                };
-                Ok(((), gradient))
-            };
+            let ask = |statistics: &Statistics, _: Option<f64>| Ok(((), slopes(statistics)));
             tiled.evaluate(&picture, ask).unwrap().1
         });
         assert!(vector::norm(&gradients[1]).unwrap() > 0.0);
