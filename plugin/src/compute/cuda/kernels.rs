@@ -369,4 +369,49 @@ mod tests {
         assert_eq!(PTX.matches(".entry ").count(), Kernel::ALL.len());
         assert_eq!((size_of::<MapWindow>(), size_of::<Scaling>()), (20, 36));
     }
+
+    /// The bytes that an instruction reads or writes in shared memory at once.
+    fn shared_width(instruction: &str) -> Option<usize> {
+        let name = instruction.split_whitespace().find(|word| !word.starts_with('@'))?;
+        if name.starts_with("cp.async.") && name.contains(".shared.") {
+            return Some(16);
+        }
+        let kind = name
+            .strip_prefix("ld.shared.")
+            .or_else(|| name.strip_prefix("st.shared."))?;
+        let (count, kind) = match kind.split_once('.') {
+            Some(("v2", kind)) => (2, kind),
+            Some(("v4", kind)) => (4, kind),
+            _ => (1, kind),
+        };
+        let bits: usize = kind.trim_start_matches(['b', 'u', 's', 'f']).parse().unwrap();
+        Some(count * bits / 8)
+    }
+
+    /// What a kernel reads or writes at once begins at a multiple of its width, and so must the arrays of shared memory
+    /// in which it does so. Vectors in a card's own memory would be up to where its pointers point: there are none.
+    #[test]
+    fn shared_memory_is_aligned_for_what_reads_it() {
+        let mut copying = 0;
+        for body in PTX.split(".entry ").skip(1) {
+            let name = &body[..body.find('(').unwrap()];
+            let widest = body.lines().filter_map(shared_width).max().unwrap_or(1);
+            for declared in body
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix(".shared .align "))
+            {
+                let alignment: usize = declared.split(' ').next().unwrap().parse().unwrap();
+                assert!(
+                    alignment.is_multiple_of(widest),
+                    "{name} uses {widest} bytes at once, aligned to {alignment}"
+                );
+                copying += usize::from(body.contains("cp.async.cg.shared."));
+            }
+        }
+        assert_eq!(copying, 11, "of convolutions and moments");
+        assert!(
+            !PTX.lines()
+                .any(|line| line.contains(".global.v") || line.contains("global.nc.v"))
+        );
+    }
 }

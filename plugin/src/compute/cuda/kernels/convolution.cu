@@ -60,7 +60,7 @@ struct Neighbours
 template <class Sums, class End>
 DEVICE void convolve(const float* input, const float* weights, int height, int width, int inputs, int outputs, End end)
 {
-    SHARED float shared[STAGES * Neighbours::STAGE];
+    ALIGNED SHARED float shared[STAGES * Neighbours::STAGE];
     static_assert(STAGES * Neighbours::STAGE >= PIXELS * STRIDE_SUMS, "the sums take the stages' place");
     int first = blockIdx.x * PIXELS, column = blockIdx.y * COLUMNS;
     Neighbours source(input, weights, height, width, inputs, outputs, first, column);

@@ -3,6 +3,9 @@
 // has its name here.
 #pragma once
 
+// Of what is copied to by 16 bytes. Stands before all else of a declaration.
+#define ALIGNED alignas(16)
+
 #ifdef __CUDACC__
 
 // An entry point. `ENTRY` makes it known by name to the emulation; in PTX it is already.
@@ -12,7 +15,8 @@
 #define SHARED __shared__
 #define UNROLL _Pragma("unroll")
 
-// 16 bytes to shared memory, on their way when this returns; zeros where there is nothing to read.
+// 16 bytes to shared memory, on their way when this returns; zeros where there is nothing to read. Both places are
+// multiples of 16.
 DEVICE void copy_16(float* shared, const float* global, bool is_there)
 {
     unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(shared));

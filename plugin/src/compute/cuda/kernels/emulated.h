@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csetjmp>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -235,6 +236,8 @@ inline void __syncthreads() { emulated::wait(emulated::State::AtBlock); }
 
 inline void copy_16(float* shared, const float* global, bool is_there)
 {
+    if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0)
+        emulated::refuse("a copy of 16 bytes from or to no multiple of 16");
     for (int i = 0; i < 4; i++)
         shared[i] = is_there ? global[i] : 0.0f;
 }

@@ -67,8 +67,10 @@ def compile_kernels(nvcc, folder):
     text, count = re.subn(r"^\.version .*$", f".version {PTX_VERSION}", made.read_text(), flags=re.MULTILINE)
     if count != 1:
         raise Refused("the compiler's PTX has no version")
-    # The compiler's own comments tell its build, and nothing of the kernels.
-    lines = [line.rstrip() for line in text.splitlines() if not line.lstrip().startswith("//")]
+    # The compiler's own comments tell its build, and nothing of the kernels. Its hints of what a wide load is read for
+    # are newer than the version, and change nothing of what is computed.
+    dropped = ("//", '.pragma "used_bytes_mask')
+    lines = [line.rstrip() for line in text.splitlines() if not line.lstrip().startswith(dropped)]
     body = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
     made.write_text(body)
     for machine in MACHINES:

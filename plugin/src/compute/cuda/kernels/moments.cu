@@ -43,7 +43,7 @@ DEVICE void second_moments(const float* features, const float* weights, Window w
                            int pixels_per_slice, float* partial)
 {
     constexpr int ROOM = STAGES * Outer::STAGE > TILE * STRIDE_SUMS ? STAGES * Outer::STAGE : TILE * STRIDE_SUMS;
-    SHARED float shared[ROOM];
+    ALIGNED SHARED float shared[ROOM];
     // Tiles are numbered row by row, each row from the diagonal on.
     int row = 0, column = blockIdx.x, across = channels / TILE;
     while (column >= across - row) {
@@ -91,7 +91,7 @@ template <class Sums, class Number>
 DEVICE void inject(const float* features, const float* matrix, const float* means, const float* weights,
                    const unsigned* positive, Window window, int channels, float share, Number* gradient)
 {
-    SHARED float shared[STAGES * Features::STAGE];
+    ALIGNED SHARED float shared[STAGES * Features::STAGE];
     int first = blockIdx.x * Features::PIXELS, column = blockIdx.y * COLUMNS;
     Features source{features, matrix, window, channels, column, first};
     multiply<Sums>(source, channels / DEPTH, shared);
