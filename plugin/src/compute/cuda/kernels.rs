@@ -414,4 +414,12 @@ mod tests {
                 .any(|line| line.contains(".global.v") || line.contains("global.nc.v"))
         );
     }
+
+    /// The order of atomic operations is the card's, and so would be their sums' last digits.
+    #[test]
+    fn nothing_is_atomic() {
+        let is_atomic = |word: &str| ["atom.", "red."].iter().any(|name| word.starts_with(name));
+        let found = PTX.lines().find(|line| line.split_whitespace().any(is_atomic));
+        assert_eq!(found, None);
+    }
 }

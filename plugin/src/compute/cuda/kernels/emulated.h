@@ -1,8 +1,10 @@
 // A block of CUDA threads on the processor, for tests: each thread is a fiber with a stack of its own, and a scheduler
 // runs them in turn until they wait for one another. It is strict where cards are lax or undefined: a warp's
-// collective that not all of its lanes come to, or a barrier that some threads never reach, ends the program.
+// collective that not all of its lanes come to, or a barrier that some threads never reach, ends the program. A copy to
+// shared memory comes at the last moment, when its own thread waits for it; until then there is no number in its place.
 //
-// Blocks run one after the other, so that nothing here says anything about races between blocks.
+// Blocks run one after the other, and so do a block's warps, up to a barrier. A card takes them in any order, and so is a
+// launch told in which: what misses a barrier, or depends on another block, comes out differently in one of them.
 #pragma once
 
 #include <algorithm>
@@ -14,6 +16,8 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <numeric>
+#include <random>
 #include <string>
 #include <tuple>
 #include <ucontext.h>
@@ -45,6 +49,15 @@ using Collective = void (*)(void* (&lanes)[32]);
 
 enum class State { Ready, AtWarp, AtBlock, Done };
 
+// 16 bytes on their way to shared memory, and the number of their thread's group.
+struct Copy
+{
+    size_t group;
+    float* shared;
+    const float* global;
+    bool is_there;
+};
+
 struct Fiber
 {
     std::vector<char> stack = std::vector<char>(128 * 1024);
@@ -54,6 +67,9 @@ struct Fiber
     State state;
     Collective collective;
     void* passed;
+    // Its copies on their way, in their order, and how many groups it has ended.
+    std::vector<Copy> copies;
+    size_t groups;
 };
 
 struct Block
@@ -81,9 +97,36 @@ __attribute__((noinline)) inline void wait(State state)
         _longjmp(block.scheduler, 1);
 }
 
+// What is no number, be it read as one of any kind, or rounded to fewer bits.
+inline void spoil(void* memory, size_t bytes)
+{
+    constexpr unsigned char PATTERN[] = {0xf8, 0xff};
+    auto to = static_cast<unsigned char*>(memory);
+    size_t done = std::min(bytes, sizeof PATTERN);
+    std::memcpy(to, PATTERN, done);
+    while (done < bytes) {
+        size_t more = std::min(done, bytes - done);
+        std::memcpy(to + done, to, more);
+        done += more;
+    }
+}
+
+// Has those of the thread's copies come that are of no group after the first so many.
+inline void arrive(size_t groups)
+{
+    auto& copies = block.fibers[block.current].copies;
+    auto next = copies.begin();
+    for (; next != copies.end() && next->group < groups; ++next)
+        for (int i = 0; i < 4; i++)
+            next->shared[i] = next->is_there ? next->global[i] : 0.0f;
+    copies.erase(copies.begin(), next);
+}
+
 inline void run_fiber()
 {
     (*block.kernel)();
+    if (!block.fibers[block.current].copies.empty())
+        refuse("a thread ended before its copies had come");
     block.fibers[block.current].state = State::Done;
     _longjmp(block.scheduler, 1);
 }
@@ -102,14 +145,16 @@ __attribute__((noinline)) inline void resume(size_t index)
 }
 
 // Runs a warp until all of its lanes wait for the block or are done. Whether any waits.
-inline bool run_warp(size_t first)
+inline bool run_warp(size_t first, bool is_backward)
 {
     auto lanes = block.fibers.begin() + first;
     auto are = [&](State state) { return std::count_if(lanes, lanes + 32, [=](auto& f) { return f.state == state; }); };
     for (;;) {
-        for (size_t lane = 0; lane < 32; lane++)
+        for (size_t turn = 0; turn < 32; turn++) {
+            size_t lane = is_backward ? 31 - turn : turn;
             if (lanes[lane].state == State::Ready)
                 resume(first + lane);
+        }
         auto waiting = are(State::AtWarp);
         if (waiting == 0)
             return are(State::AtBlock) > 0;
@@ -126,13 +171,36 @@ inline bool run_warp(size_t first)
     }
 }
 
-inline void run_block(const std::function<void()>& kernel, size_t threads)
+// In which order blocks and warps run: 0 is forward, 1 backward, and any other number mixes them.
+class Order
+{
+    unsigned number;
+    std::minstd_rand random;
+
+  public:
+    explicit Order(unsigned number) : number(number), random(number) {}
+
+    // So many things in this order, each time differently where they are mixed.
+    std::vector<size_t> of(size_t count)
+    {
+        std::vector<size_t> all(count);
+        std::iota(all.begin(), all.end(), 0);
+        if (number == 1)
+            std::reverse(all.begin(), all.end());
+        else if (number > 1)
+            std::shuffle(all.begin(), all.end(), random);
+        return all;
+    }
+};
+
+inline void run_block(const std::function<void()>& kernel, size_t threads, Order& order)
 {
     block.kernel = &kernel;
     block.fibers.resize(threads);
     for (Fiber& fiber : block.fibers) {
         fiber.has_begun = false;
         fiber.state = State::Ready;
+        fiber.groups = 0;
         getcontext(&fiber.start);
         fiber.start.uc_stack.ss_sp = fiber.stack.data();
         fiber.start.uc_stack.ss_size = fiber.stack.size();
@@ -141,8 +209,9 @@ inline void run_block(const std::function<void()>& kernel, size_t threads)
     }
     for (;;) {
         size_t waiting = 0;
-        for (size_t first = 0; first < threads; first += 32)
-            waiting += run_warp(first);
+        bool is_backward = order.of(2)[0] == 1;
+        for (size_t warp : order.of(threads / 32))
+            waiting += run_warp(32 * warp, is_backward);
         if (waiting == 0)
             return;
         for (Fiber& fiber : block.fibers) {
@@ -153,17 +222,21 @@ inline void run_block(const std::function<void()>& kernel, size_t threads)
     }
 }
 
-inline void launch(const std::function<void()>& kernel, Place grid, Place threads)
+inline void launch(const std::function<void()>& kernel, Place grid, Place threads, unsigned number_of_order)
 {
     if (threads.x % 32 != 0 || threads.y != 1 || threads.z != 1)
         refuse("blocks are rows of whole warps");
     blockDim = threads;
     gridDim = grid;
     threadIdx = Place{};
-    for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
-        for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
-            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
-                run_block(kernel, threads.x);
+    Order order(number_of_order);
+    for (size_t index : order.of(size_t(grid.x) * grid.y * grid.z)) {
+        size_t row = index / grid.x;
+        blockIdx.x = static_cast<unsigned>(index % grid.x);
+        blockIdx.y = static_cast<unsigned>(row % grid.y);
+        blockIdx.z = static_cast<unsigned>(row / grid.y);
+        run_block(kernel, threads.x, order);
+    }
 }
 
 inline void collective(Collective what, void* passed)
@@ -238,13 +311,19 @@ inline void copy_16(float* shared, const float* global, bool is_there)
 {
     if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0)
         emulated::refuse("a copy of 16 bytes from or to no multiple of 16");
-    for (int i = 0; i < 4; i++)
-        shared[i] = is_there ? global[i] : 0.0f;
+    emulated::spoil(shared, 16);
+    emulated::Fiber& fiber = emulated::block.fibers[emulated::block.current];
+    fiber.copies.push_back({fiber.groups, shared, global, is_there});
 }
-inline void commit_copies() {}
+
+inline void commit_copies() { emulated::block.fibers[emulated::block.current].groups++; }
+
 template <int REMAINING>
 void await_copies()
 {
+    size_t groups = emulated::block.fibers[emulated::block.current].groups;
+    if (groups > REMAINING)
+        emulated::arrive(groups - REMAINING);
 }
 
 inline unsigned word_of_lanes(bool says)
