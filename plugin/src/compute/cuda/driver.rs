@@ -6,6 +6,8 @@
 //! card, in the order in which it was asked for; what is copied back is waited for.
 
 mod clock;
+#[cfg(test)]
+pub mod emulated;
 mod graph;
 mod host;
 
@@ -255,6 +257,8 @@ impl Drop for Card {
         // SAFETY: these are the card's own handles, which nobody has outlived: buffers hold the card.
         unsafe {
             if self.context.enter().is_ok() {
+                // Events are of the context, which goes before a clock that was never stopped.
+                self.forget_clock();
                 if !self.stream.is_null() {
                     let _ = result::stream::destroy(self.stream);
                 }

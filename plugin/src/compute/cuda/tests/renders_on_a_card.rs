@@ -1,5 +1,6 @@
 //! Renders by the whole filter on a card, whose pixels are moved there, and the boxes of them that the network sees.
 
+use super::super::driver::emulated::held;
 use super::vectors_on_a_card::{both, home, same};
 use super::*;
 use crate::canvas::Picture;
@@ -9,6 +10,10 @@ use crate::filters::style_transfer::tests::{Listener, picture, settings};
 use crate::filters::{Rendered, style_transfer};
 use crate::optimise::problems::random;
 use crate::optimise::vector;
+
+/// Jobs one after the other: on an emulated card, as many as take some seconds.
+const JOBS: usize = 500;
+const JOBS_EMULATED: usize = 12;
 
 /// Some derivatives with respect to statistics.
 pub fn slopes(statistics: &Statistics) -> StatisticsGradient {
@@ -64,6 +69,85 @@ fn a_render_comes_to_what_the_processors_does_and_leaves_nothing_behind() {
         assert!((loss - least).abs() < 0.03 * least, "{optimiser}: {loss} and {least}");
         let error = relative_error(&painted.samples, &expected.samples);
         assert!(error < 0.05, "{optimiser}: the picture is off by {error:e}");
+    }
+}
+
+/// A small render with everything that a render does on a card: a pooling, content, both ways, graphs, and pixels moved.
+fn job(optimiser: &str) -> Picture {
+    let settings = settings(&[
+        ("device", "cuda:0"),
+        ("optimiser", optimiser),
+        ("quality", "0.05"),
+        ("edges", "zero"),
+        ("pyramid", "false"),
+        ("style_layers", "conv1_1:1 conv2_1:1"),
+        ("content_layers", "conv2_1:1"),
+    ]);
+    let listener = Listener::default();
+    let styles = [(picture(16, 16, 53), 1.0)];
+    let Rendered::Picture(painted, Outcome::Finished) =
+        style_transfer::render(picture(16, 16, 37), &styles, &settings, &listener).unwrap()
+    else {
+        panic!("nobody stopped it");
+    };
+    assert!(listener.warnings.borrow().is_empty(), "{:?}", listener.warnings);
+    painted
+}
+
+#[test]
+#[ignore = "needs a card, or an emulated one"]
+fn renders_share_a_card() {
+    let optimisers = ["lbfgs", "adam", "plain-adam"];
+    let alone = optimisers.map(job);
+    thread::scope(|scope| {
+        let jobs = optimisers.map(|optimiser| scope.spawn(move || job(optimiser)));
+        for ((job, alone), optimiser) in jobs.into_iter().zip(alone).zip(optimisers) {
+            assert!(job.join().unwrap() == alone, "{optimiser} is not as alone");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a card, or an emulated one"]
+fn many_jobs_leave_nothing_behind() {
+    // The driver keeps something of the first for itself.
+    job("lbfgs");
+    let free = || list().unwrap()[0].memory_free;
+    let before = free();
+    let is_emulated = held().is_some();
+    for number in 1..if is_emulated { JOBS_EMULATED } else { JOBS } {
+        job("lbfgs");
+        for (kind, count) in held().unwrap_or_default() {
+            assert_eq!(count, 0, "{kind} are held after {} jobs", number + 1);
+        }
+    }
+    // Others may use a real one.
+    let kept = before.saturating_sub(free());
+    assert!(
+        kept <= if is_emulated { 0 } else { 16 << 20 },
+        "{kept} bytes are left behind"
+    );
+}
+
+#[test]
+#[ignore = "needs a card, or an emulated one"]
+fn a_profile_that_nobody_asks_for_leaves_nothing_behind() {
+    let mut backend = open(Precision::Tf32).unwrap();
+    backend.start_profile();
+    step(
+        &mut backend,
+        &Plan {
+            style_layers: layers(&["conv1_1"]),
+            content_layers: Vec::new(),
+            ..plan(16, 16)
+        },
+    );
+    let events = |(kind, count): &(&str, i32)| *kind == "events" && *count > 0;
+    let held_meanwhile = held();
+    drop(backend);
+    if let (Some(meanwhile), Some(held)) = (held_meanwhile, held()) {
+        assert!(meanwhile.iter().any(events), "{meanwhile:?}");
+        assert!(held.iter().all(|(_, count)| *count == 0), "{held:?}");
     }
 }
 
