@@ -2,7 +2,7 @@
 //!
 //! The plain backend is held against the same oracle with [`check_against_oracle`], and so the two against each other.
 
-pub(super) mod comparison;
+pub(in crate::compute) mod comparison;
 mod convolution;
 mod joint;
 mod moments;
@@ -48,7 +48,7 @@ pub(in crate::compute) fn picture(plan: &Plan, seed: u64) -> Vec<f32> {
     samples.collect()
 }
 
-pub(super) fn exact(samples: &[f32]) -> Vec<f64> {
+pub(in crate::compute) fn exact(samples: &[f32]) -> Vec<f64> {
     samples.iter().copied().map(f64::from).collect()
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::InstructionSet;
 use super::super::oracle::{self, noise, relative_error};
-use super::super::tests::comparison::Expected;
+use super::super::tests::comparison::{BOUND, Expected};
 use super::super::tests::{NETWORK, exact, picture, plan, values};
 use super::*;
 use crate::compute::{Plan, Pooling};
@@ -20,7 +20,7 @@ fn check(network: &Arc<Network>, set: InstructionSet, plan: &Plan, canvas: &[f32
     let sums = oracle::sums(network, plan, &exact(canvas));
     let maps: Vec<_> = sums.iter().map(oracle::rectified).collect();
     let at_picture = Expected::of(network, plan, &maps);
-    let gradient = at_picture.check_statistics(&mut backend, plan, canvas, what);
+    let gradient = at_picture.check_statistics(&mut backend, plan, canvas, BOUND, what);
     let error = |decided: &[Decisions]| {
         let expected = oracle::gradient(network, plan, &maps, decided, &at_picture.at_features);
         relative_error(values(&gradient), expected)
