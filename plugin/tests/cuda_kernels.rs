@@ -2,6 +2,7 @@
 //! that the plugin carries, whether it was made of these sources.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,7 +15,9 @@ fn kernels() -> PathBuf {
 #[test]
 fn kernels_compute_what_plain_loops_do() {
     if Command::new("g++").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no g++ to compile the kernels with");
+        // Past the harness, which keeps to itself what a test that passes prints.
+        let line = b"SKIPPED: kernels_compute_what_plain_loops_do: there is no g++ to compile the kernels with\n";
+        std::io::stderr().write_all(line).unwrap();
         return;
     }
     let folder = tempfile::tempdir().unwrap();
