@@ -31,6 +31,11 @@ pub trait Metric: Send {
     /// The image of `v`, of the same shape, type and place; it may be made in the memory of `v`.
     fn apply(&self, v: Vector) -> Result<Vector>;
 
+    /// The inner product of `v`, in halves or not, with its image.
+    fn square(&self, v: &Vector) -> Result<f64> {
+        vector::dot(v, &self.apply(vector::widened(v)?)?)
+    }
+
     /// Takes the gradient at a new iterate into account, where a metric follows the loss.
     fn learn(&mut self, _gradient: &Vector) -> Result<()> {
         Ok(())
@@ -75,7 +80,7 @@ impl Pair {
     /// What the metric is multiplied by where this is the newest pair.
     fn scale(&self, metric: &dyn Metric) -> Result<f64> {
         let curvature = self.products.back().copied().unwrap_or(0.0);
-        Ok(STRETCH * curvature / vector::dot(&self.y, &metric.apply(vector::widened(&self.y)?)?)?)
+        Ok(STRETCH * curvature / metric.square(&self.y)?)
     }
 }
 

@@ -19,6 +19,10 @@ use rayon::prelude::*;
 const NEAR: f32 = 0.75;
 /// See [`NEAR`].
 const FAR: f32 = 0.25;
+/// Elements whose squares one thread adds at a time.
+const BLOCK: usize = 8192;
+/// Sums that are made side by side.
+const LANES: usize = 16;
 
 /// Weighs the octaves of a plane of rows of `width`: the first gain is that of the plane itself, the next ones those of
 /// its halvings.
@@ -33,6 +37,34 @@ pub fn weigh(plane: &mut [f32], width: usize, gains: &[f32]) {
     let mut halved = halve(plane, width);
     weigh(&mut halved, width.div_ceil(2), coarser);
     add_doubled(plane, width, *own, &halved);
+}
+
+/// The inner product of a plane with what [`weigh`] makes of it. An octave's is `4^k |D^k I|^2`, so nothing has to grow again.
+pub fn square(plane: &[f32], width: usize, gains: &[f32]) -> f64 {
+    let Some((own, coarser)) = gains.split_first() else {
+        return 0.0;
+    };
+    let squares = f64::from(*own) * sum_of_squares(plane);
+    if coarser.is_empty() {
+        return squares;
+    }
+    squares + 4.0 * square(&halve(plane, width), width.div_ceil(2), coarser)
+}
+
+/// Summed in blocks, whose sums are added in order: any number of threads gives the same.
+fn sum_of_squares(plane: &[f32]) -> f64 {
+    let blocks = plane.par_chunks(BLOCK).map(|block| {
+        // Sums that are independent of each other, so that they vectorise.
+        let mut sums = [0f64; LANES];
+        let (whole, rest) = block.as_chunks::<LANES>();
+        for values in whole.iter().map(|values| &values[..]).chain([rest]) {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += f64::from(*value) * f64::from(*value);
+            }
+        }
+        sums.iter().sum()
+    });
+    blocks.collect::<Vec<f64>>().iter().sum()
 }
 
 /// `D`: half as many rows and columns, rounded up.
@@ -151,22 +183,31 @@ mod tests {
     #[test]
     fn planes_of_any_size_are_weighed_as_defined() {
         let gains = [2.0, -1.5, 0.25, 1.0, 3.0];
-        for (height, width) in [(1, 1), (1, 9), (9, 1), (2, 2), (5, 8), (17, 23), (33, 12)] {
+        // The last is more than a block.
+        for (height, width) in [(1, 1), (1, 9), (9, 1), (2, 2), (5, 8), (17, 23), (33, 12), (90, 101)] {
             let mut plane = random(3, height * width, -1.0, 1.0);
             let exact: Vec<f64> = plane.iter().copied().map(f64::from).collect();
             for count in 1..=gains.len() {
                 let mut weighed = plane.clone();
                 weigh(&mut weighed, width, &gains[..count]);
-                for (found, exact) in weighed.iter().zip(defined(&exact, width, &gains[..count])) {
+                let expected = defined(&exact, width, &gains[..count]);
+                for (found, exact) in weighed.iter().zip(&expected) {
                     assert!(
                         (f64::from(*found) - exact).abs() < 1e-5,
                         "{height} x {width}, {count}: {found} {exact}"
                     );
                 }
+                let expected: f64 = exact.iter().zip(&expected).map(|(value, image)| value * image).sum();
+                let found = square(&plane, width, &gains[..count]);
+                assert!(
+                    (found - expected).abs() < 1e-5 * (1.0 + expected.abs()),
+                    "{height} x {width}, {count}: {found} {expected}"
+                );
             }
             let before = plane.clone();
             weigh(&mut plane, width, &[]);
             assert_eq!(plane, before);
+            assert_eq!(square(&plane, width, &[]), 0.0);
         }
     }
 

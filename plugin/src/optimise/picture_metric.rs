@@ -22,7 +22,7 @@ use rayon::prelude::*;
 #[cfg(not(feature = "cuda"))]
 use super::local_scale::CELL;
 use super::local_scale::LocalScale;
-use super::{Metric, Vector, octaves};
+use super::{Metric, Vector, octaves, vector};
 #[cfg(not(feature = "cuda"))]
 use crate::compute::cuda::{Planes, Roots, Samples};
 use crate::{Result, samples};
@@ -98,9 +98,7 @@ impl PictureMetric {
                 self.scale(planes, width, |root, pixel| pixel.map(|sample| root * root * sample));
                 return;
             }
-            self.scale(planes, width, |root, pixel| {
-                turned(AXES, pixel.map(|sample| root * sample))
-            });
+            self.turn(planes, width);
             for (plane, gains) in planes.chunks_exact_mut(size).zip(GAINS) {
                 octaves::weigh(plane, width, &gains);
             }
@@ -109,6 +107,30 @@ impl PictureMetric {
             });
         })?;
         Ok(image)
+    }
+
+    /// Each pixel times the root of its scale, as shares along the axes.
+    fn turn(&self, planes: &mut [f32], width: usize) {
+        self.scale(planes, width, |root, pixel| {
+            turned(AXES, pixel.map(|sample| root * sample))
+        });
+    }
+
+    /// As the metric is one map between another and its transpose, the inner product is that of the other's image: the way
+    /// back is spared.
+    fn square_of_tensor(&self, v: Tensor) -> Result<f64> {
+        let (_, _, height, width) = v.dims4()?;
+        let (_, square) = samples::change(v, |planes| {
+            let size = (height * width).max(1);
+            if !self.broad {
+                self.scale(planes, width, |root, pixel| pixel.map(|sample| root * sample));
+                return octaves::square(planes, width, &[1.0]);
+            }
+            self.turn(planes, width);
+            let planes = planes.chunks_exact(size).zip(GAINS);
+            planes.map(|(plane, gains)| octaves::square(plane, width, &gains)).sum()
+        })?;
+        Ok(square)
     }
 
     #[cfg(not(feature = "cuda"))]
@@ -147,6 +169,14 @@ impl Metric for PictureMetric {
         }
     }
 
+    fn square(&self, v: &Vector) -> Result<f64> {
+        match vector::widened(v)? {
+            Vector::Tensor(v) => self.square_of_tensor(v),
+            #[cfg(not(feature = "cuda"))]
+            Vector::OnCard(image) => vector::dot(v, &Vector::OnCard(self.apply_on_card(image)?)),
+        }
+    }
+
     fn learn(&mut self, gradient: &Vector) -> Result<()> {
         match gradient {
             Vector::Tensor(gradient) => {
@@ -174,7 +204,6 @@ mod tests {
     use candle_core::Device;
 
     use super::super::problems::random;
-    use super::super::vector;
     use super::*;
 
     fn picture(values: Vec<f32>, height: usize, width: usize) -> Vector {
@@ -205,7 +234,13 @@ mod tests {
                     (left - right).abs() < 1e-6 * scale,
                     "{height} x {width}: {left} {right}"
                 );
-                assert!(vector::dot(&image_u, &u).unwrap() > least * vector::dot(&u, &u).unwrap());
+                let square = vector::dot(&image_u, &u).unwrap();
+                assert!(square > least * vector::dot(&u, &u).unwrap());
+                let found = metric.square(&u).unwrap();
+                assert!(
+                    (found - square).abs() < 1e-6 * square,
+                    "{height} x {width}: {found} for {square}"
+                );
             }
         }
     }
