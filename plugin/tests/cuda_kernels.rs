@@ -59,7 +59,11 @@ fn the_ptx_was_made_of_these_sources() {
         .map(|entry| entry.unwrap().path())
         .collect();
     let has = |path: &Path, extension: &str| path.extension().is_some_and(|its| its == extension);
-    sources.retain(|path| (has(path, "cu") || has(path, "h")) && !path.ends_with("emulated.h"));
+    let is_emulated = |path: &Path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("emulated"))
+    };
+    sources.retain(|path| (has(path, "cu") || has(path, "h")) && !is_emulated(path));
     // All of one kind, then all of the other.
     sources.sort_by_key(|path| (has(path, "h"), path.file_name().map(ToOwned::to_owned)));
     let mut digest = Sha256::new();

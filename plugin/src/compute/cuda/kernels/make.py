@@ -30,7 +30,7 @@ PTX_VERSION = "7.0"
 # The assembler is asked for the oldest and for a recent architecture.
 MACHINES = ["sm_80", "sm_90"]
 # Sources that the PTX is not made of.
-OTHERS = ["emulated.h"]
+OTHERS = ["emulated.h", "emulated_block.h", "emulated_card.h"]
 
 
 class Refused(Exception):
