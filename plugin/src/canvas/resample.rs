@@ -8,10 +8,14 @@ use candle_core::Tensor;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::F32;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use rayon::prelude::*;
 
 use super::Picture;
 use super::light::{decode, encode};
 use crate::{Error, Result, samples};
+
+/// Rows that one thread makes at a time.
+const BAND: usize = 64;
 
 /// What averages are taken of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,30 +63,42 @@ pub fn resize_tensor(tensor: &Tensor, width: usize, height: usize) -> Result<Ten
     Ok(Tensor::from_vec(values, (1, channels, height, width), tensor.device())?)
 }
 
-/// Planes of `from` (width, height) at the size `to`; values go through `before` and `after`.
+/// Planes of `from` (width, height) at the size `to`; values go through `before` and `after`. Planes are made one after the
+/// other, each in bands of rows by all threads: a filter that lies across a band's border sees what is beyond.
 fn resample(
     values: &[f32],
     from: (usize, usize),
     to: (usize, usize),
-    before: impl Fn(f32) -> f32,
-    after: impl Fn(f32) -> f32,
+    before: impl Fn(f32) -> f32 + Sync,
+    after: impl Fn(f32) -> f32 + Sync,
 ) -> Result<Vec<f32>> {
     let failed = |reason: String| Error::Internal(format!("resizing {from:?} to {to:?}: {reason}"));
     let side = |side: usize| u32::try_from(side).map_err(|error| failed(error.to_string()));
     let (from_width, from_height) = (side(from.0)?, side(from.1)?);
-    let (to_width, to_height) = (side(to.0)?, side(to.1)?);
+    let (to_width, _) = (side(to.0)?, side(to.1)?);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    let mut resizer = Resizer::new();
+    let scale = f64::from(from_height) / to.1 as f64;
 
     let mut resampled = Vec::with_capacity(values.len() / (from.0 * from.1).max(1) * to.0 * to.1);
     for plane in values.chunks_exact((from.0 * from.1).max(1)) {
-        let source: Vec<F32> = plane.iter().map(|&value| F32::new(before(value))).collect();
+        let source: Vec<F32> = plane.par_iter().map(|&value| F32::new(before(value))).collect();
         let source = TypedImageRef::new(from_width, from_height, &source).map_err(|error| failed(error.to_string()))?;
-        let mut target = TypedImage::<F32>::new(to_width, to_height);
-        resizer
-            .resize_typed(&source, &mut target, &options)
-            .map_err(|error| failed(error.to_string()))?;
-        resampled.extend(target.pixels().iter().map(|pixel| after(pixel.0)));
+        let mut target = vec![F32::default(); to.0 * to.1];
+        let bands = target.par_chunks_mut((BAND * to.0).max(1)).enumerate();
+        bands.try_for_each_init(Resizer::new, |resizer, (band, pixels)| {
+            let (top, rows) = ((band * BAND) as f64 * scale, pixels.len() / to.0);
+            let height = (rows as f64 * scale).min(f64::from(from_height) - top);
+            let mut pixels = TypedImage::from_pixels_slice(to_width, side(rows)?, pixels)
+                .map_err(|error| failed(error.to_string()))?;
+            resizer
+                .resize_typed(
+                    &source,
+                    &mut pixels,
+                    &options.crop(0.0, top, f64::from(from_width), height),
+                )
+                .map_err(|error| failed(error.to_string()))
+        })?;
+        resampled.par_extend(target.par_iter().map(|pixel| after(pixel.0)));
     }
     Ok(resampled)
 }
@@ -169,6 +185,27 @@ mod tests {
                 assert!((red - (2.0 * x as f32 + 0.5) / 39.0).abs() < 5e-3);
                 assert!((green - (0.5 * y as f32 - 0.25) / 19.0).abs() < 5e-3);
                 assert!((blue - 0.5).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn bands_are_parts_of_the_whole() {
+        for (from, to) in [((20, 150), (31, 211)), ((20, 700), (13, 190)), ((20, 130), (20, 129))] {
+            let values: Vec<f32> = (0..from.0 * from.1)
+                .map(|index| ((index * 7919) % 251) as f32)
+                .collect();
+            let banded = resample(&values, from, to, |value| value, |value| value).unwrap();
+            let source: Vec<F32> = values.iter().map(|&value| F32::new(value)).collect();
+            let [from_width, from_height, width, height] = [from.0, from.1, to.0, to.1].map(|side| side as u32);
+            let source = TypedImageRef::new(from_width, from_height, &source).unwrap();
+            let mut whole = TypedImage::<F32>::new(width, height);
+            let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+            Resizer::new().resize_typed(&source, &mut whole, &options).unwrap();
+            assert!(to.1 > 2 * BAND && banded.len() == whole.pixels().len());
+            for (index, (banded, whole)) in banded.iter().zip(whole.pixels()).enumerate() {
+                let row = index / to.0;
+                assert!((banded - whole.0).abs() < 1e-3, "{banded} for {} in row {row}", whole.0);
             }
         }
     }

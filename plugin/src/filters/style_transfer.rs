@@ -25,6 +25,7 @@ use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
+use rayon::prelude::*;
 
 use super::Rendered;
 use super::extent::Extent;
@@ -35,6 +36,7 @@ use crate::canvas::{self, Light, Origin, Picture, Size};
 use crate::compute::{self, Holding, Moments, Plan, Tiled};
 use crate::control::{Control, Flow, LogLevel};
 use crate::memory::give_back;
+use crate::network::Layer;
 use crate::objective::{self, ContentTerm, Objective, StyleTarget, StyleTerm};
 use crate::settings::{self, Start, StyleTransfer};
 use crate::{Error, Result, threads};
@@ -154,12 +156,12 @@ impl<'a> Render<'a> {
         let device = network.device().clone();
         let mut statistics = Vec::with_capacity(self.styles.len());
         for (style, share) in self.styles {
-            let Size { width, height } = self.extent.style(style.size(), level);
+            let size = self.extent.style(style.size(), level);
             let seen = self.extent.style_seen(style.size(), level);
             // What the network holds of the picture before goes before there is another.
             let tiling = self.extent.look(network.backend(), seen, room)?;
             network.prepare(tiling, self.extent.margin(seen))?;
-            let (style, _) = padded(resized(Cow::Borrowed(style), width, height, Light::Linear)?)?;
+            let (style, _) = padded(self.resized(Cow::Borrowed(style), size, Light::Linear)?)?;
             statistics.push((network.forward(&to_tensor(style, &device)?)?, *share));
             let flow = progress.looked(
                 "looking at the style",
@@ -172,19 +174,25 @@ impl<'a> Render<'a> {
         Ok(Stage::Done(objective::blend(&statistics)?))
     }
 
+    /// The picture at another size; at its own it is the same one.
+    fn resized<'p>(&self, picture: Cow<'p, Picture>, size: Size, light: Light) -> Result<Cow<'p, Picture>> {
+        if picture.size() == size {
+            return Ok(picture);
+        }
+        let resize = || canvas::resize(&picture, size.width, size.height, light);
+        Ok(Cow::Owned(threads::within(&self.pool, resize)?))
+    }
+
     fn objective(&self, targets: Vec<Vec<Moments>>, energies: &[f64]) -> Result<Objective> {
         let settings = self.settings;
-        let style = settings
-            .style_layers
-            .iter()
-            .zip(targets)
-            .map(|(&(layer, weight), regions)| {
-                let targets = regions
-                    .iter()
-                    .map(|moments| StyleTarget::new(moments, settings.loss))
-                    .collect::<Result<_>>()?;
-                Ok(StyleTerm { layer, weight, targets })
-            });
+        // The Wasserstein distance's targets are eigenvalue problems.
+        let term = |(&(layer, weight), regions): (&(Layer, f64), &Vec<Moments>)| {
+            let targets = regions.iter().map(|moments| StyleTarget::new(moments, settings.loss));
+            let targets = targets.collect::<Result<_>>()?;
+            Ok(StyleTerm { layer, weight, targets })
+        };
+        let layers = settings.style_layers.par_iter().zip(&targets);
+        let style = threads::within(&self.pool, || layers.map(term).collect::<Result<_>>())?;
         let content = settings.content_layers.iter().zip(energies);
         Ok(Objective {
             alpha: settings.alpha,
@@ -193,26 +201,25 @@ impl<'a> Render<'a> {
             content: content
                 .map(|(&(_, weight), &energy)| ContentTerm { weight, energy })
                 .collect(),
-            style: style.collect::<Result<_>>()?,
+            style,
         })
     }
 
     /// The picture to start from, of the coarsest level's size.
     fn start<'p>(&self, content: Cow<'p, Picture>) -> Result<Cow<'p, Picture>> {
-        let (width, height) = (content.width, content.height);
-        let start = match self.settings.start {
-            Start::Canvas => return Ok(content),
-            Start::Style => canvas::resize(&self.styles[0].0, width, height, Light::Linear),
+        let size = content.size();
+        match self.settings.start {
+            Start::Canvas => Ok(content),
+            Start::Style => {
+                let style = self.resized(Cow::Borrowed(&self.styles[0].0), size, Light::Linear)?;
+                Ok(Cow::Owned(style.into_owned()))
+            }
             Start::Noise => {
                 let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);
-                Picture::new(
-                    width,
-                    height,
-                    (0..3 * width * height).map(|_| random.random()).collect(),
-                )
+                let samples = (0..3 * size.width * size.height).map(|_| random.random());
+                Ok(Cow::Owned(Picture::new(size.width, size.height, samples.collect())?))
             }
-        };
-        Ok(Cow::Owned(start?))
+        }
     }
 }
 
@@ -222,14 +229,6 @@ fn to_tensor(picture: Cow<'_, Picture>, device: &Device) -> Result<Tensor> {
         Cow::Borrowed(picture) => picture.to_tensor(device),
         Cow::Owned(picture) => picture.into_tensor(device),
     }
-}
-
-/// The picture at another size; at its own it is the same one.
-fn resized(picture: Cow<'_, Picture>, width: usize, height: usize, light: Light) -> Result<Cow<'_, Picture>> {
-    if (picture.width, picture.height) == (width, height) {
-        return Ok(picture);
-    }
-    Ok(Cow::Owned(canvas::resize(&picture, width, height, light)?))
 }
 
 /// The picture with as many pixels as the network needs, and where its own begin; mostly it has enough.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use candle_core::{Device, Tensor};
 
-use super::{Render, Stage, padded, resized, to_tensor};
+use super::{Render, Stage, padded, to_tensor};
 use crate::canvas::{self, Light, Origin, Picture, Size};
 use crate::compute::{Backend, Moments, Tiled};
 use crate::control::{Flow, LogLevel, Outcome};
@@ -98,26 +98,13 @@ impl Course<'_> {
         let gone = || Error::Internal("the content is gone already".into());
         self.working.as_ref().ok_or_else(gone)
     }
-
-    /// The content at a level's size. The last level takes it away if nobody else `may_ask` for it: when its features are
-    /// held, they do.
-    fn content_at(&mut self, size: Size, may_ask: bool) -> Result<Picture> {
-        if size == self.whole
-            && !may_ask
-            && let Some(working) = self.working.take()
-        {
-            return Ok(working);
-        }
-        let working = Cow::Borrowed(self.working()?);
-        Ok(resized(working, size.width, size.height, Light::Linear)?.into_owned())
-    }
 }
 
 impl<'a> Render<'a> {
     /// Nothing is painted yet.
     pub fn begin(&self, content: Picture) -> Result<Course<'a>> {
-        let Size { width, height } = self.extent.working();
-        let (working, origin) = padded(resized(Cow::Owned(content), width, height, Light::Linear)?)?;
+        let content = self.resized(Cow::Owned(content), self.extent.working(), Light::Linear)?;
+        let (working, origin) = padded(content)?;
         let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
         Ok(Course {
             whole: working.size(),
@@ -188,15 +175,27 @@ impl<'a> Render<'a> {
         network.home().tidy();
         give_back();
         // Should the card fail, another backend asks.
-        let content = course.content_at(level.size(), network.backend().is_card())?;
+        let content = self.content_at(course, level.size(), network.backend().is_card())?;
         course.painter = Some(painter);
         self.paint(network, content, course, level, targets)
     }
 
+    /// The content at a level's size. The last level takes it away if nobody else `may_ask` for it: when its features are
+    /// held, they do.
+    fn content_at(&self, course: &mut Course, size: Size, may_ask: bool) -> Result<Picture> {
+        if size == course.whole
+            && !may_ask
+            && let Some(working) = course.working.take()
+        {
+            return Ok(working);
+        }
+        let working = Cow::Borrowed(course.working()?);
+        Ok(self.resized(working, size, Light::Linear)?.into_owned())
+    }
+
     /// What paints the first level, before its first step.
     fn painter(&self, course: &Course, level: &Level, history: usize, home: &Home) -> Result<Painter> {
-        let Size { width, height } = level.size();
-        let content = resized(Cow::Borrowed(course.working()?), width, height, Light::Linear)?;
+        let content = self.resized(Cow::Borrowed(course.working()?), level.size(), Light::Linear)?;
         let start = to_tensor(self.start(content)?, &Device::Cpu)?;
         let start = home.bring(&start)?;
         threads::within(&self.pool, || Painter::new(self.settings, &start, history))
@@ -303,15 +302,14 @@ impl<'a> Render<'a> {
             }
             (None, _) => return Err(Error::Internal("nothing was painted".into())),
         };
-        let whole = resized(Cow::Owned(painted), whole.width, whole.height, Light::Encoded)?;
+        let whole = self.resized(Cow::Owned(painted), whole, Light::Encoded)?;
         let Size { width, height } = self.extent.working();
         let picture = if (whole.width, whole.height) == (width, height) {
             whole
         } else {
             Cow::Owned(canvas::crop(&whole, origin, width, height)?)
         };
-        let Size { width, height } = self.extent.content;
-        let picture = resized(picture, width, height, Light::Encoded)?;
+        let picture = self.resized(picture, self.extent.content, Light::Encoded)?;
         Ok(Rendered::Picture(picture.into_owned(), outcome))
     }
 }
