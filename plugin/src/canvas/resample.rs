@@ -14,8 +14,8 @@ use super::Picture;
 use super::light::{decode, encode};
 use crate::{Error, Result, samples};
 
-/// Rows that one thread makes at a time.
-const BAND: usize = 64;
+/// Rows that one thread makes at a time. The filter's weights are reckoned for each band, so there should not be many.
+const BAND: usize = 256;
 
 /// What averages are taken of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,14 +37,8 @@ pub fn resize(picture: &Picture, width: usize, height: usize, light: Light) -> R
     }
     let (from, to) = ((picture.width, picture.height), (width, height));
     let samples = match light {
-        Light::Linear => resample(&picture.samples, from, to, decode, encode)?,
-        Light::Encoded => resample(
-            &picture.samples,
-            from,
-            to,
-            |sample| sample,
-            |sample| sample.clamp(0.0, 1.0),
-        )?,
+        Light::Linear => resample(&picture.samples, from, to, Some(decode), encode)?,
+        Light::Encoded => resample(&picture.samples, from, to, None, |sample| sample.clamp(0.0, 1.0))?,
     };
     Picture::new(width, height, samples)
 }
@@ -58,18 +52,18 @@ pub fn resize_tensor(tensor: &Tensor, width: usize, height: usize) -> Result<Ten
     let (_, channels, from_height, from_width) = tensor.dims4()?;
     let values = samples::lend(tensor, |values| {
         let (from, to) = ((from_width, from_height), (width, height));
-        resample(values, from, to, |value| value, |value| value)
+        resample(values, from, to, None, |value| value)
     })??;
     Ok(Tensor::from_vec(values, (1, channels, height, width), tensor.device())?)
 }
 
-/// Planes of `from` (width, height) at the size `to`; values go through `before` and `after`. Planes are made one after the
+/// Planes of `from` (width, height) at the size `to`; values go through `before`, if anything, and `after`. Planes are made one after the
 /// other, each in bands of rows by all threads: a filter that lies across a band's border sees what is beyond.
 fn resample(
     values: &[f32],
     from: (usize, usize),
     to: (usize, usize),
-    before: impl Fn(f32) -> f32 + Sync,
+    before: Option<fn(f32) -> f32>,
     after: impl Fn(f32) -> f32 + Sync,
 ) -> Result<Vec<f32>> {
     let failed = |reason: String| Error::Internal(format!("resizing {from:?} to {to:?}: {reason}"));
@@ -79,26 +73,35 @@ fn resample(
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     let scale = f64::from(from_height) / to.1 as f64;
 
-    let mut resampled = Vec::with_capacity(values.len() / (from.0 * from.1).max(1) * to.0 * to.1);
-    for plane in values.chunks_exact((from.0 * from.1).max(1)) {
-        let source: Vec<F32> = plane.par_iter().map(|&value| F32::new(before(value))).collect();
-        let source = TypedImageRef::new(from_width, from_height, &source).map_err(|error| failed(error.to_string()))?;
-        let mut target = vec![F32::default(); to.0 * to.1];
-        let bands = target.par_chunks_mut((BAND * to.0).max(1)).enumerate();
+    let (length, target_length) = ((from.0 * from.1).max(1), to.0 * to.1);
+    let mut resampled = vec![0f32; values.len() / length * target_length];
+    let mut changed = Vec::new();
+    for (plane, target) in values
+        .chunks_exact(length)
+        .zip(resampled.chunks_exact_mut(target_length.max(1)))
+    {
+        let source = match before {
+            Some(before) => {
+                plane.par_iter().copied().map(before).collect_into_vec(&mut changed);
+                &changed[..]
+            }
+            None => plane,
+        };
+        let source = TypedImageRef::<F32>::from_buffer(from_width, from_height, bytemuck::cast_slice(source))
+            .map_err(|error| failed(error.to_string()))?;
+        let bands = target.par_chunks_mut(BAND * to.0).enumerate();
         bands.try_for_each_init(Resizer::new, |resizer, (band, pixels)| {
             let (top, rows) = ((band * BAND) as f64 * scale, pixels.len() / to.0);
             let height = (rows as f64 * scale).min(f64::from(from_height) - top);
-            let mut pixels = TypedImage::from_pixels_slice(to_width, side(rows)?, pixels)
+            let options = options.crop(0.0, top, f64::from(from_width), height);
+            let mut image = TypedImage::<F32>::from_buffer(to_width, side(rows)?, bytemuck::cast_slice_mut(pixels))
                 .map_err(|error| failed(error.to_string()))?;
             resizer
-                .resize_typed(
-                    &source,
-                    &mut pixels,
-                    &options.crop(0.0, top, f64::from(from_width), height),
-                )
-                .map_err(|error| failed(error.to_string()))
+                .resize_typed(&source, &mut image, &options)
+                .map_err(|error| failed(error.to_string()))?;
+            pixels.iter_mut().for_each(|value| *value = after(*value));
+            Ok::<_, Error>(())
         })?;
-        resampled.par_extend(target.par_iter().map(|pixel| after(pixel.0)));
     }
     Ok(resampled)
 }
@@ -191,11 +194,11 @@ mod tests {
 
     #[test]
     fn bands_are_parts_of_the_whole() {
-        for (from, to) in [((20, 150), (31, 211)), ((20, 700), (13, 190)), ((20, 130), (20, 129))] {
+        for (from, to) in [((20, 450), (31, 633)), ((20, 1700), (13, 530)), ((20, 530), (20, 529))] {
             let values: Vec<f32> = (0..from.0 * from.1)
                 .map(|index| ((index * 7919) % 251) as f32)
                 .collect();
-            let banded = resample(&values, from, to, |value| value, |value| value).unwrap();
+            let banded = resample(&values, from, to, None, |value| value).unwrap();
             let source: Vec<F32> = values.iter().map(|&value| F32::new(value)).collect();
             let [from_width, from_height, width, height] = [from.0, from.1, to.0, to.1].map(|side| side as u32);
             let source = TypedImageRef::new(from_width, from_height, &source).unwrap();

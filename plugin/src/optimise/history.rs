@@ -207,7 +207,7 @@ impl History {
     pub fn resized(mut self, capacity: usize, resample: &dyn Fn(&Tensor) -> Result<Vector>) -> Result<Self> {
         self.shorten(capacity);
         let mut history = Self::new(capacity);
-        let resample = |vector: &Vector| resample(&vector.to_tensor()?);
+        let resample = |half: &Vector| resample(&vector::widened(half)?.to_tensor()?);
         for pair in self.pairs {
             let s = resample(&pair.s)?;
             let share = pair.y.elem_count() as f64 / s.elem_count() as f64;

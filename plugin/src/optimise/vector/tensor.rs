@@ -104,7 +104,10 @@ pub(super) fn scale_masked_then_dot(a: Tensor, factor: f64, weight: &Tensor, c: 
 }
 
 pub(super) fn halved(a: &Tensor) -> Result<Tensor> {
-    Ok(a.to_dtype(DType::BF16)?)
+    match host::map_to_halves([a], |[a]| a)? {
+        Some(tensor) => Ok(tensor),
+        None => Ok(a.to_dtype(DType::BF16)?),
+    }
 }
 
 pub(super) fn widened(a: &Tensor) -> Result<Tensor> {
