@@ -13,12 +13,30 @@ mod guarded;
 #[cfg(not(sanitized))]
 mod mapped;
 
+use std::hint::black_box;
+
 use bytemuck::Pod;
+use rayon::prelude::*;
 
 #[cfg(sanitized)]
 pub use self::guarded::Buffer;
 #[cfg(not(sanitized))]
 pub use self::mapped::Buffer;
+
+/// The bytes that [`take_new_memory`] takes.
+pub const NEW: usize = 64 << 20;
+/// How many of them one thread writes to at a time: a large page.
+const AT_A_TIME: usize = 2 << 20;
+/// The bytes of a small page.
+const PAGE: usize = 4096;
+
+/// Takes new memory, [`NEW`] bytes of it, which are cleared when they are first written to, and gives it back.
+pub fn take_new_memory() {
+    let mut buffer = Buffer::<u8>::zeros(NEW);
+    let pieces = buffer.par_chunks_mut(AT_A_TIME);
+    pieces.for_each(|piece| piece.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1));
+    black_box(&buffer);
+}
 
 impl<T: Pod> Buffer<T> {
     /// So many zeros.

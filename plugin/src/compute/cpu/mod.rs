@@ -67,6 +67,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use self::arena::Arena;
+pub use self::buffer::{NEW, take_new_memory};
 use self::halves::Halves;
 pub use self::instructions::InstructionSet;
 use self::model::Model;

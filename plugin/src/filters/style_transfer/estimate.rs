@@ -54,7 +54,7 @@ fn seconds(extent: &Extent, levels: &[(Level, Means)], speed: &Speed) -> f64 {
         let pairs = (taken..taken + level.steps).map(|step| step.min(means.history)).sum();
         taken += level.steps;
         let steps = speed.steps(level, pixels, means.tiling.cost(), pairs);
-        styles.sum::<f64>() + speed.look(pixels) + steps + speed.level
+        styles.sum::<f64>() + speed.look(pixels) + speed.begin(means.bytes, 1 + extent.styles.len()) + steps
     };
     levels.iter().map(&mut level).sum()
 }
@@ -68,7 +68,8 @@ mod tests {
 
     const STYLE: Size = Size { width: 90, height: 50 };
 
-    fn seconds_at(speed: Speed, set: &[(&str, &str)]) -> f64 {
+    /// What is told of a render with these settings and its levels.
+    fn told_of(set: &[(&str, &str)], tell: impl Fn(&Extent, &[(Level, Means)]) -> f64) -> f64 {
         let extent = Extent {
             settings: &settings(set),
             content: Size { width: 160, height: 80 },
@@ -77,7 +78,11 @@ mod tests {
         let network = Network::embedded().unwrap();
         let backend = CpuBackend::new(network, 1).unwrap();
         let levels = extent.planned(&backend, extent.room(&backend)).unwrap();
-        seconds(&extent, &levels, &speed)
+        tell(&extent, &levels)
+    }
+
+    fn seconds_at(speed: Speed, set: &[(&str, &str)]) -> f64 {
+        told_of(set, |extent, levels| seconds(extent, levels, &speed))
     }
 
     #[test]
@@ -88,6 +93,7 @@ mod tests {
             level: 0.0,
             eigen: 0.0,
             pair: 0.0,
+            byte: 0.0,
         };
         // 50 steps, and a look, half as long, at the canvas and at each style.
         let single = [("pyramid", "false"), ("quality", "0.5"), ("edges", "zero")];
@@ -102,6 +108,9 @@ mod tests {
         // Large enough for every covariance to have its full rank.
         let long = [("quality", "1"), ("pyramid", "false"), ("working_size", "1600")];
         assert_eq!(seconds_at(Speed { eigen: 1.28, ..nothing }, &long), 400.0);
+        // Its memory comes for each picture.
+        let bytes = told_of(&single, |_, levels| levels[0].1.bytes as f64);
+        assert_eq!(seconds_at(Speed { byte: 1.0, ..nothing }, &single), 3.0 * bytes);
         // Where memory is short, tiles are seen more than once.
         let pixel = Speed { pixel: 1.0, ..nothing };
         let tiled = [&long[..], &[("memory_limit", "1")]].concat();

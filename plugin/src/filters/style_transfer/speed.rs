@@ -8,8 +8,9 @@
 //! - The eigenvalue problems of the Wasserstein distance grow with the rank of the features' covariances. In the upper
 //!   layers, where they are largest, that is bounded by the pixels of a small picture and by the channels of a large
 //!   one. In between, their time was found to grow about as the side does.
+//! - Memory is new for each picture that is looked at, and is cleared before it can be used.
 //!
-//! So both are measured by themselves. What was measured is kept as long as the process lives.
+//! So these are measured by themselves. What was measured is kept as long as the process lives.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -19,9 +20,11 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::ThreadPool;
 
 use super::{Render, Stage, pool};
 use crate::canvas::{Light, Picture, resize};
+use crate::compute::cpu::{NEW, take_new_memory};
 use crate::compute::{Backend, FORWARD, Statistics, Tiled};
 use crate::control::{Flow, Report};
 use crate::filters::progress::Progress;
@@ -62,6 +65,8 @@ pub struct Speed {
     pub eigen: f64,
     /// A step's reading of a pair of the history, per sample.
     pub pair: f64,
+    /// A byte of new memory.
+    pub byte: f64,
 }
 
 impl Speed {
@@ -91,6 +96,11 @@ impl Speed {
         FORWARD * (self.step + self.pixel * pixels)
     }
 
+    /// Seconds that a level takes before it runs smoothly, in so much memory, at which so many pictures are looked at.
+    pub fn begin(&self, bytes: u64, pictures: usize) -> f64 {
+        self.level + self.byte * (bytes * pictures as u64) as f64
+    }
+
     /// Seconds for the steps of a level at which the network sees so many pixels, `again` times as often as it would
     /// without tiles, and L-BFGS reads so many pairs in all.
     pub fn steps(&self, level: &Level, pixels: f64, again: f64, pairs: usize) -> f64 {
@@ -101,9 +111,10 @@ impl Speed {
     }
 
     fn measure(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<Self> {
+        let workers = pool(settings)?;
         let wasserstein = settings.loss == StyleLoss::Wasserstein;
         let (targets, eigen) = match wasserstein {
-            true => eigen(settings, backend)?,
+            true => eigen(settings, &workers, backend)?,
             false => (0.0, 0.0),
         };
         let plain = match wasserstein {
@@ -114,14 +125,14 @@ impl Speed {
             false => settings.clone(),
         };
         let (mut small, mut large) = (
-            Taken::by(&plain, SIDES[0], backend)?,
-            Taken::by(&plain, SIDES[1], backend)?,
+            Taken::by(&plain, &workers, SIDES[0], backend)?,
+            Taken::by(&plain, &workers, SIDES[1], backend)?,
         );
         for &side in &SIDES[2..] {
             if large.step >= ENOUGH {
                 break;
             }
-            small = std::mem::replace(&mut large, Taken::by(&plain, side, backend)?);
+            small = std::mem::replace(&mut large, Taken::by(&plain, &workers, side, backend)?);
         }
         let pixel = ((large.step - small.step) / (large.pixels - small.pixels)).max(0.0);
         let mut speed = Self {
@@ -132,14 +143,24 @@ impl Speed {
             pair: match settings.optimiser {
                 settings::Optimiser::Lbfgs => {
                     let home = backend.home();
-                    threads::within(&pool(settings)?, || pair(&home))?
+                    threads::within(&workers, || pair(&home))?
                 }
                 settings::Optimiser::Adam | settings::Optimiser::PlainAdam => 0.0,
             },
+            byte: match backend.is_card() {
+                true => 0.0,
+                false => {
+                    let take = || {
+                        threads::within(&workers, take_new_memory);
+                        Ok(())
+                    };
+                    quickest(2, take)? / NEW as f64
+                }
+            },
         };
-        // What is left of the two when all that has a name is taken off.
-        let left = |taken: &Taken| taken.all - 2.0 * speed.look(taken.pixels) - STEPS as f64 * taken.step;
-        speed.level = targets + (0.5 * (left(&small) + left(&large))).max(0.0);
+        // What is left when all that has a name is taken off. The first picture brings what is brought once.
+        let named = 2.0 * speed.look(large.pixels) + STEPS as f64 * large.step + speed.begin(large.bytes, 2);
+        speed.level = targets + (large.all - named).max(0.0);
         Ok(speed)
     }
 }
@@ -171,23 +192,26 @@ fn what_matters(settings: &StyleTransfer) -> StyleTransfer {
 /// The seconds of a short render.
 struct Taken {
     pixels: f64,
+    bytes: u64,
     /// One step of its last ones.
     step: f64,
     all: f64,
 }
 
 impl Taken {
-    fn by(settings: &StyleTransfer, side: usize, backend: &mut dyn Backend) -> Result<Self> {
+    fn by(settings: &StyleTransfer, workers: &ThreadPool, side: usize, backend: &mut dyn Backend) -> Result<Self> {
         let stopwatch = Stopwatch::default();
-        let styles = [(pattern(side, 1)?, 1.0)];
-        let content = pattern(side, 0)?;
+        let (content, style) = patterns(workers, side)?;
+        let styles = [(style, 1.0)];
         let control = |report: &Report| stopwatch.report(report);
         let render = Render::new(content.size(), &styles, settings, &control)?;
         let begun = Instant::now();
         let mut course = render.begin(content)?;
         let planned = render.plan(&course, backend)?;
+        let bytes = planned.iter().map(|(_, means)| means.bytes).max().unwrap_or(0);
         render.follow(&mut course, planned, backend)?;
         Ok(Self {
+            bytes,
             pixels: render.extent.pixels_seen(side, side),
             step: stopwatch.quickest.get().unwrap_or(0.0),
             all: begun.elapsed().as_secs_f64(),
@@ -220,9 +244,10 @@ impl Stopwatch {
 }
 
 /// Seconds of making targets for the Wasserstein distance, and of an evaluation of it at [`RANKED`] pixels squared.
-fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f64)> {
+fn eigen(settings: &StyleTransfer, workers: &ThreadPool, backend: &mut dyn Backend) -> Result<(f64, f64)> {
     let silent = |_: &Report| Flow::Continue;
-    let (content, styles) = (pattern(RANKED, 0)?, [(pattern(RANKED, 1)?, 1.0)]);
+    let (content, style) = patterns(workers, RANKED)?;
+    let styles = [(style, 1.0)];
     let render = Render::new(content.size(), &styles, settings, &silent)?;
     let level = Level {
         height: RANKED,
@@ -233,9 +258,8 @@ fn eigen(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<(f64, f6
     let Stage::Done(moments) = render.look_at_styles(&mut Tiled::new(backend), &level, None, &mut progress)? else {
         return Ok((0.0, 0.0));
     };
-    let begun = Instant::now();
+    let targets = quickest(2, || render.objective(moments.clone(), &[]).map(drop))?;
     let objective = render.objective(moments.clone(), &[])?;
-    let targets = begun.elapsed().as_secs_f64();
     let statistics = Statistics {
         moments,
         content: Vec::new(),
@@ -272,6 +296,11 @@ fn pair(home: &Home) -> Result<f64> {
         }
     }
     Ok(REMEMBERING * seconds.max(0.0) / ((most - fewest) * HISTORY_SAMPLES) as f64)
+}
+
+/// A content and a style.
+fn patterns(workers: &ThreadPool, side: usize) -> Result<(Picture, Picture)> {
+    threads::within(workers, || Ok((pattern(side, 0)?, pattern(side, 1)?)))
 }
 
 /// A square picture as full of large and small forms as others are: noise of ever smaller grain and ever less weight.
