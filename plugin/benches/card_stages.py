@@ -22,7 +22,7 @@ KERNEL = re.compile(r"^\| (?:picture|convolve|pool|second|means|inject|symmetric
 JUDGED_APART = 0.02
 TESTS = "compute::cuda::tests::"
 SMOKE = {
-    "TF32 against the plain backend": "on_a_card::tf32_is_close_to_the_plain_backend_where_decisions_flip",
+    "TF32 against float64": "on_a_card::float64::with_the_network_that_is_built_in_so_it_is_by_its_own",
     "float32 against float64": "on_a_card::float32_agrees_with_the_oracle",
 }
 PAIR = ("chelsea.png", "painting.png")
@@ -46,7 +46,7 @@ class Amounts:
     optimiser: tuple = ()
     checked: int = 64
     sanitized: tuple = ("a step", "a draft's step", "L-BFGS")
-    checks: tuple = ("on_a_card::", "vectors_on_a_card::", "renders_on_a_card::")
+    checks: tuple = ("on_a_card::", "vectors_on_a_card::", "renders_on_a_card::", "plans_on_a_card::")
     jobs: int = 500
     job_settings: tuple = ()
 

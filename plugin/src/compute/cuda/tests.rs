@@ -176,7 +176,12 @@ fn what_a_driver_refuses_is_done_without() {
 fn a_real_card_computes_what_the_processor_does() {
     match list() {
         Ok(cards) if !cards.is_empty() => {
-            for group in ["on_a_card::", "vectors_on_a_card::", "renders_on_a_card::"] {
+            for group in [
+                "on_a_card::",
+                "vectors_on_a_card::",
+                "renders_on_a_card::",
+                "plans_on_a_card::",
+            ] {
                 eprintln!("{}", run_apart(group, None, None));
             }
         }

@@ -78,7 +78,8 @@ fn check(network: &Arc<Network>, plan: &Plan, seed: u64) -> f64 {
     let (same, own) = (error(&decided), error(&Decisions::of(plan, &sums)));
     let all: usize = sums.iter().map(|sums| sums.values.len()).sum();
     eprintln!(
-        "{what}: {} of {all} decisions differ, by {largest:.1e}; off by {same:.1e}, by the oracle's own by {own:.1e}",
+        "{what}: {} of {all} decisions differ, by {largest:.1e}; the gradient is off by {same:.1e} by the card's own, and by \
+         {own:.1e} by the oracle's",
         mistakes.len()
     );
     assert!(largest < CLOSE, "{what}: a decision is wrong by {largest:e}");
