@@ -57,8 +57,9 @@ pub fn resize_tensor(tensor: &Tensor, width: usize, height: usize) -> Result<Ten
     Ok(Tensor::from_vec(values, (1, channels, height, width), tensor.device())?)
 }
 
-/// Planes of `from` (width, height) at the size `to`; values go through `before`, if anything, and `after`. Planes are made one after the
-/// other, each in bands of rows by all threads: a filter that lies across a band's border sees what is beyond.
+/// Planes of `from` (width, height) at the size `to`; values go through `before`, if anything, and `after`. Planes are made
+/// one after the other, each in bands of rows by all threads: a filter that lies across a band's border sees what is
+/// beyond.
 fn resample(
     values: &[f32],
     from: (usize, usize),

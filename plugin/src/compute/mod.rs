@@ -140,6 +140,12 @@ impl Plan {
         layer.outputs() * window.height * window.width
     }
 
+    /// How many features of all content layers are inside the window.
+    pub fn all_content_features(&self) -> usize {
+        let layers = self.content_layers.iter();
+        layers.map(|&layer| self.content_features(layer)).sum()
+    }
+
     /// Whether a backend can carry it out.
     ///
     /// # Errors

@@ -183,7 +183,7 @@ impl<'a> Render<'a> {
         Ok(Cow::Owned(threads::within(&self.pool, resize)?))
     }
 
-    fn objective(&self, targets: Vec<Vec<Moments>>, energies: &[f64]) -> Result<Objective> {
+    fn objective(&self, targets: &[Vec<Moments>], energies: &[f64]) -> Result<Objective> {
         let settings = self.settings;
         // The Wasserstein distance's targets are eigenvalue problems.
         let term = |(&(layer, weight), regions): (&(Layer, f64), &Vec<Moments>)| {
@@ -191,7 +191,7 @@ impl<'a> Render<'a> {
             let targets = targets.collect::<Result<_>>()?;
             Ok(StyleTerm { layer, weight, targets })
         };
-        let layers = settings.style_layers.par_iter().zip(&targets);
+        let layers = settings.style_layers.par_iter().zip(targets);
         let style = threads::within(&self.pool, || layers.map(term).collect::<Result<_>>())?;
         let content = settings.content_layers.iter().zip(energies);
         Ok(Objective {

@@ -15,14 +15,12 @@
 
 use rayon::prelude::*;
 
+use super::vector;
+
 /// What a pixel receives of its two nearest neighbours among the halved: twice (1, 3, 3, 1) / 8, every second of it.
 const NEAR: f32 = 0.75;
 /// See [`NEAR`].
 const FAR: f32 = 0.25;
-/// Elements whose squares one thread adds at a time.
-const BLOCK: usize = 8192;
-/// Sums that are made side by side.
-const LANES: usize = 16;
 
 /// Weighs the octaves of a plane of rows of `width`: the first gain is that of the plane itself, the next ones those of
 /// its halvings.
@@ -39,32 +37,17 @@ pub fn weigh(plane: &mut [f32], width: usize, gains: &[f32]) {
     add_doubled(plane, width, *own, &halved);
 }
 
-/// The inner product of a plane with what [`weigh`] makes of it. An octave's is `4^k |D^k I|^2`, so nothing has to grow again.
+/// The inner product of a plane with what [`weigh`] makes of it. An octave's is `4^k |D^k I|^2`, so nothing has to grow
+/// again.
 pub fn square(plane: &[f32], width: usize, gains: &[f32]) -> f64 {
     let Some((own, coarser)) = gains.split_first() else {
         return 0.0;
     };
-    let squares = f64::from(*own) * sum_of_squares(plane);
+    let squares = f64::from(*own) * vector::square(plane);
     if coarser.is_empty() {
         return squares;
     }
     squares + 4.0 * square(&halve(plane, width), width.div_ceil(2), coarser)
-}
-
-/// Summed in blocks, whose sums are added in order: any number of threads gives the same.
-fn sum_of_squares(plane: &[f32]) -> f64 {
-    let blocks = plane.par_chunks(BLOCK).map(|block| {
-        // Sums that are independent of each other, so that they vectorise.
-        let mut sums = [0f64; LANES];
-        let (whole, rest) = block.as_chunks::<LANES>();
-        for values in whole.iter().map(|values| &values[..]).chain([rest]) {
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum += f64::from(*value) * f64::from(*value);
-            }
-        }
-        sums.iter().sum()
-    });
-    blocks.collect::<Vec<f64>>().iter().sum()
 }
 
 /// `D`: half as many rows and columns, rounded up.

@@ -124,7 +124,7 @@ impl PictureMetric {
             let size = (height * width).max(1);
             if !self.broad {
                 self.scale(planes, width, |root, pixel| pixel.map(|sample| root * sample));
-                return octaves::square(planes, width, &[1.0]);
+                return vector::square(planes);
             }
             self.turn(planes, width);
             let planes = planes.chunks_exact(size).zip(GAINS);

@@ -47,9 +47,7 @@ pub fn held(tiling: &Tiling) -> usize {
     let content = match tiling.holding() {
         Holding::AsTheyAre | Holding::Aside => tiling.content_bytes(),
         Holding::Halves => {
-            let layers = |part: &Plan| part.content_layers.clone().into_iter();
-            let of_part = |part| layers(part).map(|layer| part.content_features(layer)).sum::<usize>();
-            let widened = parts.map(of_part).max().unwrap_or(0) * size_of::<f32>();
+            let widened = parts.map(Plan::all_content_features).max().unwrap_or(0) * size_of::<f32>();
             tiling.content_bytes() / size_of::<f32>() * size_of::<f16>() + widened
         }
     };

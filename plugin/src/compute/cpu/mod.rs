@@ -231,9 +231,8 @@ impl CpuBackend {
             .content_layers
             .iter()
             .zip(&gradient.content)
-            .map(|(layer, derivative)| {
-                let window = plan.window.at_depth(layer.pools());
-                let elements = (layer.outputs() * window.height * window.width).max(1);
+            .map(|(&layer, derivative)| {
+                let elements = plan.content_features(layer).max(1);
                 (2.0 * derivative / elements as f64) as f32
             });
         let content: Vec<f32> = content.collect();

@@ -51,6 +51,8 @@ fn run_apart(group: &str, driver: Option<&Path>, told: Option<(&str, &str)>) -> 
     said
 }
 
+/// The groups of tests in which pixels are moved on a card.
+const MOVING: [&str; 3] = ["vectors_on_a_card::", "renders_on_a_card::", "plans_on_a_card::"];
 const SKIPPED: &str = "SKIPPED: ";
 
 /// Says that a test does nothing, past the harness, which keeps to itself what a test that passes prints.
@@ -106,7 +108,7 @@ fn an_emulated_card_computes_what_the_processor_does() {
 #[test]
 fn an_emulated_card_moves_pixels_as_the_processor_does() {
     if let Some(driver) = &*EMULATED {
-        for group in ["vectors_on_a_card::", "renders_on_a_card::", "plans_on_a_card::"] {
+        for group in MOVING {
             run_apart(group, Some(driver.path()), None);
         }
     }
@@ -176,12 +178,7 @@ fn what_a_driver_refuses_is_done_without() {
 fn a_real_card_computes_what_the_processor_does() {
     match list() {
         Ok(cards) if !cards.is_empty() => {
-            for group in [
-                "on_a_card::",
-                "vectors_on_a_card::",
-                "renders_on_a_card::",
-                "plans_on_a_card::",
-            ] {
+            for group in ["on_a_card::"].into_iter().chain(MOVING) {
                 eprintln!("{}", run_apart(group, None, None));
             }
         }

@@ -185,11 +185,7 @@ impl Tiling {
 
     /// The bytes that the content's features take as they are, of all parts together.
     pub fn content_bytes(&self) -> usize {
-        let layers = |part: &Plan| -> usize {
-            let features = part.content_layers.iter().map(|&layer| part.content_features(layer));
-            features.sum()
-        };
-        self.parts.iter().map(layers).sum::<usize>() * size_of::<f32>()
+        self.parts.iter().map(Plan::all_content_features).sum::<usize>() * size_of::<f32>()
     }
 
     /// What each part sees of the whole picture.

@@ -232,7 +232,7 @@ impl<'a> Render<'a> {
         let smoothness = SMOOTHNESS_UNIT * self.settings.smoothness;
         let mut painting = Painting {
             network,
-            objective: self.objective(targets, &energies)?,
+            objective: self.objective(&targets, &energies)?,
             smoothness,
             deferral: Deferral::default(),
         };

@@ -258,8 +258,9 @@ fn eigen(settings: &StyleTransfer, workers: &ThreadPool, backend: &mut dyn Backe
     let Stage::Done(moments) = render.look_at_styles(&mut Tiled::new(backend), &level, None, &mut progress)? else {
         return Ok((0.0, 0.0));
     };
-    let targets = quickest(2, || render.objective(moments.clone(), &[]).map(drop))?;
-    let objective = render.objective(moments.clone(), &[])?;
+    let objective = render.objective(&moments, &[])?;
+    // The first is slow, since everything is used for the first time.
+    let targets = quickest(1, || render.objective(&moments, &[]).map(drop))?;
     let statistics = Statistics {
         moments,
         content: Vec::new(),

@@ -49,25 +49,31 @@ pub(super) fn sum<const N: usize, const K: usize>(
     tensors: [&Tensor; N],
     terms: impl Fn([f32; N]) -> [f64; K] + Sync,
 ) -> Result<Option<[f64; K]>> {
-    on_cpu(tensors, |vectors| {
-        let set = InstructionSet::detect();
-        let length = vectors[0].len();
-        let starts = (0..length.div_ceil(BLOCK)).into_par_iter().map(|block| block * BLOCK);
-        let sums: Vec<[f64; K]> = starts
-            .map(|start| {
-                let mut sums = [0.0; K];
-                set.run(Sums {
-                    start,
-                    length: BLOCK.min(length - start),
-                    vectors,
-                    terms: &terms,
-                    sums: &mut sums,
-                });
-                sums
-            })
-            .collect();
-        total(&sums)
-    })
+    on_cpu(tensors, |vectors| sum_of(vectors, terms))
+}
+
+/// The sums of `terms` of vectors' elements.
+pub(super) fn sum_of<const N: usize, const K: usize>(
+    vectors: [Elements; N],
+    terms: impl Fn([f32; N]) -> [f64; K] + Sync,
+) -> [f64; K] {
+    let set = InstructionSet::detect();
+    let length = vectors[0].len();
+    let starts = (0..length.div_ceil(BLOCK)).into_par_iter().map(|block| block * BLOCK);
+    let sums: Vec<[f64; K]> = starts
+        .map(|start| {
+            let mut sums = [0.0; K];
+            set.run(Sums {
+                start,
+                length: BLOCK.min(length - start),
+                vectors,
+                terms: &terms,
+                sums: &mut sums,
+            });
+            sums
+        })
+        .collect();
+    total(&sums)
 }
 
 /// The inner products of a vector with each of others; `None` when they live elsewhere. A block of the vector stays in a

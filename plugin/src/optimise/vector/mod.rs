@@ -26,6 +26,7 @@ mod tests;
 
 use candle_core::Tensor;
 
+use self::blocks::Elements;
 use self::place::{Among, Together, among, together};
 pub use self::place::{Home, Vector};
 #[cfg(not(feature = "cuda"))]
@@ -65,6 +66,12 @@ pub fn admit_start(start: &Vector) -> Result<Vector> {
         ));
     }
     project(&start)
+}
+
+/// `a . a` of elements in main memory.
+pub fn square(a: &[f32]) -> f64 {
+    let [square] = host::sum_of([Elements::Single(a)], |[a]| [tensor::product_of(a, a)]);
+    square
 }
 
 /// `a . b`
