@@ -8,6 +8,9 @@
 //! memory, or for a grid that is too small to fill the card. `card.py` runs this.
 
 #[cfg(not(feature = "cuda"))]
+#[path = "subject/median.rs"]
+mod median;
+#[cfg(not(feature = "cuda"))]
 mod subject;
 
 use pentimento_plugin::{Error, Result};
@@ -30,7 +33,8 @@ mod on_card {
     use pentimento_plugin::compute::cuda::{CudaBackend, KernelProfile, Peak, Precision};
     use pentimento_plugin::settings::Device;
 
-    use super::subject::{Subject, median, network};
+    use super::median::median;
+    use super::subject::{Subject, network};
     use super::{Error, Result};
 
     /// A share that says that something else bounds a kernel.

@@ -7,15 +7,18 @@
 //! registers, bytes moved of those that could be copied, both measured beforehand. Where both shares are small, most of
 //! the time goes into the transforms.
 
+#[path = "subject/median.rs"]
+mod median;
 #[path = "subject/processor.rs"]
 mod processor;
 mod subject;
 
+use median::median;
 use pentimento_plugin::Result;
 use pentimento_plugin::compute::Backend;
 use pentimento_plugin::compute::cpu::CpuBackend;
 use pentimento_plugin::compute::cpu::profile::{LayerProfile, Pass, Peak};
-use subject::{Subject, median};
+use subject::Subject;
 
 const STEPS: usize = 9;
 

@@ -6,9 +6,13 @@
 //! a render of that size has. The loss is a bowl of noise whose evaluation costs little, and is not counted. Each line
 //! gives the median of the steps and the least.
 
+#[path = "subject/median.rs"]
+mod median;
+
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
+use median::median;
 use pentimento_plugin::optimise::{Evaluation, Home, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Problem, Vector};
 use pentimento_plugin::{Error, Result, compute, settings};
 
@@ -71,13 +75,9 @@ fn main() -> Result<()> {
     });
     let asked: Vec<(usize, usize)> = asked.collect::<Result<_>>()?;
     for (size, pairs) in if asked.is_empty() { DEFAULTS.to_vec() } else { asked } {
-        let mut seconds = time(size, pairs, &home)?;
-        seconds.sort_by(f64::total_cmp);
-        println!(
-            "{size} px, {pairs} pairs: {:.4} ({:.4}) s",
-            seconds[STEPS / 2],
-            seconds[0]
-        );
+        let seconds = time(size, pairs, &home)?;
+        let least = seconds.iter().copied().fold(f64::INFINITY, f64::min);
+        println!("{size} px, {pairs} pairs: {:.4} ({least:.4}) s", median(seconds));
     }
     Ok(())
 }

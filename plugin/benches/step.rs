@@ -7,6 +7,8 @@
 //! line gives the median and the least of the repetitions (7), the peak memory of the process so far, and what a card's memory
 //! is taken of. `compare.py` and `card.py` run this beside another program.
 
+#[path = "subject/median.rs"]
+mod median;
 #[path = "../tests/process/mod.rs"]
 mod process;
 #[path = "subject/processor.rs"]
@@ -15,10 +17,11 @@ mod subject;
 
 use std::time::Instant;
 
+use median::median;
 use pentimento_plugin::compute::{self, Backend};
 use pentimento_plugin::{Error, Result, settings};
 use process::memory;
-use subject::{Subject, median};
+use subject::Subject;
 
 fn main() -> Result<()> {
     let (mut sizes, mut repetitions) = (Vec::new(), 7);
