@@ -2,10 +2,10 @@
 //!
 //! The network sees strokes of a fixed number of pixels, so large forms are painted while the picture is small and
 //! details when it has grown (Gatys et al. 2017, section 6). Sizes grow in steps of the square root of 2, so that a
-//! level costs half of the next; most steps run where they are cheap.
+//! level costs half of the next, and all coarser levels together as much as the last.
 //!
-//! What is still to be gained at a size, its own steps bring: with half of the steps at all coarser ones the loss after
-//! as many at the last differs by a third of a percent (384 pixels, 135 as the coarsest).
+//! Each level takes as many steps. More of them where they are cheap do not pay: what is still to be gained at a size,
+//! its own steps bring. `docs/performance.md` has other schedules beside this one.
 
 use crate::canvas::Size;
 use crate::compute::Plan;
@@ -35,9 +35,8 @@ impl Level {
 const COARSEST: f64 = 128.0;
 /// The shorter side of every level but the only one is at least this.
 const SHORTEST: f64 = Plan::SMALLEST as f64;
-/// Steps of the coarsest and of the finest of several levels, and of a single one, at quality 1.
-const COARSE_STEPS: f64 = 48.0;
-const FINE_STEPS: f64 = 18.0;
+/// Steps of each of several levels, and of a single one, at quality 1.
+const STEPS: f64 = 22.0;
 const SINGLE_STEPS: f64 = 100.0;
 
 /// The levels for a picture of `height` x `width`, coarsest first; the last is the picture's own size.
@@ -50,19 +49,11 @@ pub fn levels(height: usize, width: usize, quality: f64, pyramid: bool) -> Vec<L
     } else {
         0
     };
+    let steps = if halvings == 0 { SINGLE_STEPS } else { STEPS };
     (0..=halvings)
         .map(|index| {
             let scale = 0.5f64.powf((halvings - index) as f64 / 2.0);
             let side = |length: usize| ((length as f64 * scale).round() as usize).max(1);
-            let progress = if halvings == 0 {
-                0.0
-            } else {
-                index as f64 / halvings as f64
-            };
-            let steps = match halvings {
-                0 => SINGLE_STEPS,
-                _ => COARSE_STEPS * (FINE_STEPS / COARSE_STEPS).powf(progress),
-            };
             Level {
                 height: side(height),
                 width: side(width),
@@ -77,14 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_grow_to_the_canvas_and_their_steps_fall() {
+    fn levels_grow_to_the_canvas_and_take_as_many_steps_each() {
         let levels = levels(400, 600, 1.0, true);
         assert_eq!(levels.last().map(|level| (level.height, level.width)), Some((400, 600)));
         assert!(levels[0].width >= 128 && levels[0].width < 182);
         for pair in levels.windows(2) {
             let growth = (pair[1].width * pair[1].height) as f64 / (pair[0].width * pair[0].height) as f64;
             assert!((1.9..2.1).contains(&growth), "{levels:?}");
-            assert!(pair[1].steps <= pair[0].steps);
+            assert_eq!(pair[1].steps, pair[0].steps);
         }
     }
 
