@@ -3,7 +3,7 @@
 //!
 //! `render/draft/256` is the sample canvas, 256 pixels wide, repainted through the host library by that preset, from
 //! its pixels to its pixels, on the device that the plugin chooses. The plugin is loaded already. All of it takes some
-//! seven minutes on two cores.
+//! six minutes on two cores.
 
 use std::time::Duration;
 
