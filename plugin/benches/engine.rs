@@ -8,8 +8,6 @@
 //! all takes some four minutes. What bounds a layer `layers` tells; `step` is for scripts that run another program
 //! beside it, and tells memory as well.
 
-#[path = "subject/processor.rs"]
-mod processor;
 mod subject;
 
 use std::time::Duration;
@@ -40,7 +38,7 @@ struct Engine {
 
 impl Engine {
     fn new(instructions: InstructionSet, size: usize) -> Result<Self> {
-        let mut backend = processor::processor(subject::network(), Some(instructions.name()))?;
+        let mut backend = CpuBackend::with_instructions(subject::network(), 0, instructions)?;
         let subject = Subject::new(&mut backend, size)?;
         Ok(Self { backend, subject })
     }
@@ -85,9 +83,9 @@ fn layers(criterion: &mut Criterion) {
         });
     };
     let mut convolutions = group(criterion, "layer", instructions, LAYER_TIME);
-    for (index, LayerProfile { layer, forward, .. }) in profile.iter().enumerate() {
-        convolutions.throughput(Throughput::Elements(forward.direct as u64));
-        let name = layer.name();
+    for (index, row) in profile.iter().enumerate() {
+        convolutions.throughput(Throughput::Elements(row.forward.direct as u64));
+        let name = row.layer.name();
         part(&mut convolutions, format!("{name}/forward"), &|layers| {
             layers[index].forward.seconds
         });
@@ -97,17 +95,11 @@ fn layers(criterion: &mut Criterion) {
     }
     convolutions.finish();
     let mut statistics = group(criterion, "statistics", instructions, LAYER_TIME);
-    for (
-        index,
-        LayerProfile {
-            layer,
-            statistics: seconds,
-            ..
-        },
-    ) in profile.iter().enumerate()
-    {
-        if *seconds > 0.0 {
-            part(&mut statistics, layer.name().into(), &|layers| layers[index].statistics);
+    for (index, row) in profile.iter().enumerate() {
+        if row.statistics > 0.0 {
+            part(&mut statistics, row.layer.name().into(), &|layers| {
+                layers[index].statistics
+            });
         }
     }
 }
