@@ -18,8 +18,8 @@ const ALIGNMENT: usize = 256;
 const PIXELS_PER_SLICE: usize = 256;
 /// So many blocks keep a large card busy.
 const BLOCKS: usize = 512;
-/// The most slices of a mean.
-const MEAN_SLICES: usize = 256;
+/// The fewest whose mean is: as many as a block reads at once.
+const PIXELS_PER_MEAN: usize = 128;
 /// The blocks, and so partial sums, of a content distance.
 pub const DISTANCE_BLOCKS: usize = 256;
 
@@ -98,9 +98,9 @@ impl Slices {
         Self::new(pixels, PIXELS_PER_SLICE, (BLOCKS / tiles(channels)).max(1))
     }
 
-    /// Of means over so many pixels.
-    pub fn of_means(pixels: usize) -> Self {
-        Self::new(pixels, 64, MEAN_SLICES)
+    /// Of means over so many pixels, of which a block takes 64 channels.
+    pub fn of_means(pixels: usize, channels: usize) -> Self {
+        Self::new(pixels, PIXELS_PER_MEAN, (BLOCKS * 64 / channels).max(1))
     }
 }
 
@@ -176,7 +176,7 @@ impl Layout {
         let partial = style().map(|layer| {
             let (channels, pixels) = (layer.outputs(), pixels(layer));
             let most = pixels.div_ceil(PIXELS_PER_SLICE).min((BLOCKS / tiles(channels)).max(1));
-            (most * channels * channels).max(MEAN_SLICES * channels) * float
+            (most * channels * channels).max(BLOCKS * 64) * float
         });
         let partial = places.take(partial.max().unwrap_or(0));
         let channels = style().map(Layer::outputs).max().unwrap_or(0);
@@ -233,8 +233,8 @@ mod tests {
                 let slices = Slices::of_moments(pixels, channels);
                 assert!(slices.pixels * slices.count >= pixels && slices.pixels * (slices.count - 1) < pixels);
                 assert!(slices.count <= pixels.div_ceil(PIXELS_PER_SLICE).min(BLOCKS / tiles(channels)));
-                let means = Slices::of_means(pixels);
-                assert!(means.count <= MEAN_SLICES && means.pixels * means.count >= pixels);
+                let means = Slices::of_means(pixels, channels);
+                assert!(means.count * channels <= BLOCKS * 64 && means.pixels * means.count >= pixels);
             }
         }
     }

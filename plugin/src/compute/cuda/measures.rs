@@ -80,28 +80,21 @@ impl Pass<'_> {
         let (window, pixels) = self.window(layer);
         let features = self.features(layer)?;
         let partial = self.at(self.layout.partial);
-        let sums = |kernel: Kernel, total: Kernel, slices: Slices, across: usize, blocks: usize, to: usize| {
+        let sums = |kernel: Kernel, total: Kernel, slices: Slices, across: usize, rows: usize, to: usize| {
             let each = Argument::size(slices.pixels);
             let channels = Argument::size(channels);
             let mut arguments = [features, weights, window, channels, each, partial];
             self.card.launch(kernel, (across, slices.count), &mut arguments)?;
             let mut arguments = [partial, Argument::size(slices.count), channels, share, self.at(to)];
-            self.card.launch(total, (blocks, 1), &mut arguments)
+            self.card.launch(total, (across, rows), &mut arguments)
         };
         let slices = Slices::of_moments(pixels, channels);
         let kernel = self.weights.precision.second_moments();
-        let blocks = (channels * channels).div_ceil(ELEMENTS);
-        sums(
-            kernel,
-            Kernel::SECOND_MOMENTS_TOTAL,
-            slices,
-            tiles(channels),
-            blocks,
-            region.second,
-        )?;
+        let (total, tiles) = (Kernel::SECOND_MOMENTS_TOTAL, tiles(channels));
+        sums(kernel, total, slices, tiles, CHANNELS, region.second)?;
         let across = channels / CHANNELS;
-        let slices = Slices::of_means(pixels);
-        sums(Kernel::MEANS, Kernel::MEANS_TOTAL, slices, across, across, region.mean)
+        let slices = Slices::of_means(pixels, channels);
+        sums(Kernel::MEANS, Kernel::MEANS_TOTAL, slices, across, 1, region.mean)
     }
 
     /// The sums of squares of a content layer's features less those held, or as they are.

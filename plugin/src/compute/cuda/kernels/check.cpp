@@ -280,8 +280,9 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
         }
     int per_slice = 48, slices = (inside + per_slice - 1) / per_slice, tiles = channels / 64 * (channels / 64 + 1) / 2;
     Floats partial(static_cast<size_t>(slices) * channels * channels, NAN), got(channels * channels), got_mean(channels);
-    launch("means", channels / 64, slices, 64, features.data(), weights, window, channels, per_slice, partial.data());
-    launch("means_total", channels / 64, 1, 64, partial.data(), slices, channels, 0.5f, got_mean.data());
+    int per_mean = 144, means = (inside + per_mean - 1) / per_mean;
+    launch("means", channels / 64, means, 256, features.data(), weights, window, channels, per_mean, partial.data());
+    launch("means_total", channels / 64, 1, 256, partial.data(), means, channels, 0.5f, got_mean.data());
     compare("means", got_mean, mean, 1e-6);
 
     Floats derivative = noise(channels * channels, 3), matrix(channels * channels), slopes = noise(channels, 4), begun = noise(elements, 5);
@@ -302,8 +303,7 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
     for (Mode mode : {FLOAT32, TF32}) {
         launch((std::string("second_moments") + mode.suffix).c_str(), tiles, slices, 128, features.data(), weights,
                window, channels, per_slice, partial.data());
-        launch("second_moments_total", blocks(channels * channels, 256), 1, 256, partial.data(), slices, channels, 0.5f,
-               got.data());
+        launch("second_moments_total", tiles, 64, 256, partial.data(), slices, channels, 0.5f, got.data());
         compare(std::string("second moments") + mode.suffix, got, second, mode.bound);
 
         Floats gradient = begun;

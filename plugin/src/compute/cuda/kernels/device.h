@@ -6,6 +6,13 @@
 // Of what is copied to by 16 bytes. Stands before all else of a declaration.
 #define ALIGNED alignas(16)
 
+// Words that are read or written at once. They lie at a multiple of their size.
+template <int COUNT>
+struct alignas(4 * COUNT) Words
+{
+    unsigned at[COUNT];
+};
+
 #ifdef __CUDACC__
 
 // An entry point. `ENTRY` makes it known by name to the emulation; in PTX it is already.
@@ -17,7 +24,7 @@
 
 // 16 bytes to shared memory, on their way when this returns; zeros where there is nothing to read. Both places are
 // multiples of 16.
-DEVICE void copy_16(float* shared, const float* global, bool is_there)
+DEVICE void copy_16(void* shared, const void* global, bool is_there)
 {
     unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
     int bytes = is_there ? 16 : 0;
@@ -34,7 +41,7 @@ DEVICE void await_copies()
     asm volatile("cp.async.wait_group %0;" ::"n"(REMAINING) : "memory");
 }
 
-// Bit i of the result is what lane i says. All lanes of a warp call this together, as they do for the next two.
+// Bit i of the result is what lane i says. All lanes of a warp call this together, as they do the next ones.
 DEVICE unsigned word_of_lanes(bool says) { return __ballot_sync(0xffffffffu, says); }
 
 // The sum over the lanes of a warp, in an order that is always the same.
@@ -84,6 +91,18 @@ DEVICE unsigned bits_of(float value) { return __float_as_uint(value); }
 DEVICE float of_bits(unsigned bits) { return __uint_as_float(bits); }
 DEVICE int lowest_bit(int value) { return __ffs(value) - 1; }
 
+template <int COUNT>
+DEVICE Words<COUNT> read_words(const void* from)
+{
+    return *static_cast<const Words<COUNT>*>(from);
+}
+
+template <int COUNT>
+DEVICE void write_words(const Words<COUNT>& words, void* to)
+{
+    *static_cast<Words<COUNT>*>(to) = words;
+}
+
 // Rounded by themselves, where a compiler would make one operation of two.
 DEVICE float times(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float plus(float a, float b) { return __fadd_rn(a, b); }
@@ -101,6 +120,39 @@ struct Bfloat16
     DEVICE Bfloat16(float value) : bits(bits_of_nearest(value)) {}
     DEVICE operator float() const { return of_bits(static_cast<unsigned>(bits) << 16); }
 };
+
+// Neighbouring channels of a pixel, as a thread takes them at once: the first is a multiple of four.
+struct Four
+{
+    float channels[4];
+    DEVICE float& operator[](int i) { return channels[i]; }
+    DEVICE float operator[](int i) const { return channels[i]; }
+};
+
+DEVICE Four four(const float* from)
+{
+    auto [a, b, c, d] = read_words<4>(from).at;
+    return {of_bits(a), of_bits(b), of_bits(c), of_bits(d)};
+}
+
+DEVICE Four four(const Bfloat16* from)
+{
+    auto [ab, cd] = read_words<2>(from).at;
+    return {of_bits(ab << 16), of_bits(ab & 0xffff0000u), of_bits(cd << 16), of_bits(cd & 0xffff0000u)};
+}
+
+DEVICE void put(const Four& value, float* to)
+{
+    write_words<4>({bits_of(value[0]), bits_of(value[1]), bits_of(value[2]), bits_of(value[3])}, to);
+}
+
+DEVICE void put(const Four& value, Bfloat16* to)
+{
+    unsigned bits[4];
+    UNROLL for (int i = 0; i < 4; i++)
+        bits[i] = bits_of_nearest(value[i]);
+    write_words<2>({bits[0] | bits[1] << 16, bits[2] | bits[3] << 16}, to);
+}
 
 // A lane's place in its warp, and the warp's in its block.
 DEVICE int lane() { return threadIdx.x % 32; }
@@ -149,6 +201,12 @@ DEVICE long long element_of(const Window& window, long long index, int channels)
 DEVICE bool is_positive(const unsigned* positive, long long element)
 {
     return positive[element / 32] >> (element % 32) & 1;
+}
+
+// Four bits, of as many channels, the lowest that of the first.
+DEVICE unsigned four_positive(const unsigned* positive, long long element)
+{
+    return positive[element / 32] >> (element % 32) & 15;
 }
 
 // The element that a thread of a one-dimensional grid deals with.

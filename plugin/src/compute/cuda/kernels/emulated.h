@@ -5,13 +5,13 @@
 
 inline void __syncthreads() { emulated::wait(emulated::State::AtBlock); }
 
-inline void copy_16(float* shared, const float* global, bool is_there)
+inline void copy_16(void* shared, const void* global, bool is_there)
 {
     if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0)
         emulated::refuse("a copy of 16 bytes from or to no multiple of 16");
     emulated::spoil(shared, 16);
     emulated::Fiber& fiber = emulated::block.fibers[emulated::block.current];
-    fiber.copies.push_back({fiber.groups, shared, global, is_there});
+    fiber.copies.push_back({fiber.groups, static_cast<float*>(shared), static_cast<const float*>(global), is_there});
 }
 
 inline void commit_copies() { emulated::block.fibers[emulated::block.current].groups++; }
@@ -67,6 +67,24 @@ inline unsigned short bits_of_nearest(float value)
     if (value != value)
         return 0x7fff;
     return static_cast<unsigned short>((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+
+template <int COUNT>
+Words<COUNT> read_words(const void* from)
+{
+    if (reinterpret_cast<uintptr_t>(from) % sizeof(Words<COUNT>) != 0)
+        emulated::refuse("words read at once from no multiple of their size");
+    Words<COUNT> words;
+    std::memcpy(&words, from, sizeof words);
+    return words;
+}
+
+template <int COUNT>
+void write_words(const Words<COUNT>& words, void* to)
+{
+    if (reinterpret_cast<uintptr_t>(to) % sizeof words != 0)
+        emulated::refuse("words written at once to no multiple of their size");
+    std::memcpy(to, &words, sizeof words);
 }
 
 // Compiled without contraction of the two.

@@ -1,7 +1,8 @@
 // Means and second moments of features over a window, weighted pixel by pixel, and what they say to the features.
 //
-// Sums over many pixels are cut into slices, one to a block, and the slices are added in their order by a second kernel:
-// no atomics, so the same bits every time. Second moments are symmetric: only tiles on and above the diagonal are made.
+// Sums over many pixels are cut into slices, one to a block, and the slices are added by a second kernel, in an order
+// that is always the same: no atomics, so the same bits every time. Second moments are symmetric: only tiles on and
+// above the diagonal are made.
 #include "tile.h"
 
 namespace moments {
@@ -38,27 +39,69 @@ struct Outer
 
 constexpr int TILE = 64;
 
+// The first row and column of one of the tiles on and above the diagonal. They are numbered row by row, each from the
+// diagonal on.
+struct Corner
+{
+    int row, column;
+};
+
+DEVICE Corner corner_of_tile(int tile, int channels)
+{
+    int row = 0, column = tile, across = channels / TILE;
+    while (column >= across - row) {
+        column -= across - row;
+        row++;
+    }
+    return {row * TILE, (row + column) * TILE};
+}
+
+// Rows that a thread reads before it adds the first, or changes it: what is asked of memory at once decides how fast it
+// comes.
+constexpr int ROWS_AT_ONCE = 8;
+
+// Adds up `row(index, quad)` for each of 64 columns, of which a thread of the block's 256 takes four, from `quad` on, and
+// every sixteenth row. The first 64 threads get the totals.
+template <class Row>
+DEVICE float sum_of_rows(int first, int last, Row row)
+{
+    constexpr int APART = 256 / (TILE / 4);
+    ALIGNED SHARED float of_threads[APART][TILE];
+    int quad = threadIdx.x % (TILE / 4) * 4, start = threadIdx.x / (TILE / 4);
+    Four sums = {};
+    for (int index = first + start; index < last; index += APART * ROWS_AT_ONCE) {
+        Four rows[ROWS_AT_ONCE];
+        // What is past the end is read where the end is.
+        UNROLL for (int k = 0; k < ROWS_AT_ONCE; k++)
+            rows[k] = row(index + APART * k < last ? index + APART * k : last - 1, quad);
+        UNROLL for (int k = 0; k < ROWS_AT_ONCE; k++)
+            UNROLL for (int j = 0; j < 4; j++)
+                sums[j] += index + APART * k < last ? rows[k][j] : 0.0f;
+    }
+    put(sums, &of_threads[start][quad]);
+    __syncthreads();
+    float total = 0.0f;
+    if (threadIdx.x < TILE)
+        for (int thread = 0; thread < APART; thread++)
+            total += of_threads[thread][threadIdx.x];
+    return total;
+}
+
 template <class Sums>
 DEVICE void second_moments(const float* features, const float* weights, Window window, int channels,
                            int pixels_per_slice, float* partial)
 {
     constexpr int ROOM = STAGES * Outer::STAGE > TILE * STRIDE_SUMS ? STAGES * Outer::STAGE : TILE * STRIDE_SUMS;
     ALIGNED SHARED float shared[ROOM];
-    // Tiles are numbered row by row, each row from the diagonal on.
-    int row = 0, column = blockIdx.x, across = channels / TILE;
-    while (column >= across - row) {
-        column -= across - row;
-        row++;
-    }
-    column += row;
+    Corner corner = corner_of_tile(blockIdx.x, channels);
     int first = blockIdx.y * pixels_per_slice, pixels = pixels_in(window);
     int last = first + pixels_per_slice < pixels ? first + pixels_per_slice : pixels;
     int steps = (last - first + DEPTH - 1) / DEPTH;
-    Outer source{features, weights, window, channels, row * TILE, column * TILE, first, last};
+    Outer source{features, weights, window, channels, corner.row, corner.column, first, last};
     multiply<Sums>(source, steps, shared);
     float* to = partial + static_cast<long long>(blockIdx.y) * channels * channels;
     each_sum<TILE>(shared, [&](int i, int j, float sum) {
-        to[static_cast<long long>(row * TILE + i) * channels + column * TILE + j] = sum;
+        to[static_cast<long long>(corner.row + i) * channels + corner.column + j] = sum;
     });
 }
 
@@ -91,19 +134,37 @@ template <class Sums, class Number>
 DEVICE void inject(const float* features, const float* matrix, const float* means, const float* weights,
                    const unsigned* positive, Window window, int channels, float share, Number* gradient)
 {
+    constexpr int ROWS_APART = THREADS / (COLUMNS / 4);
     ALIGNED SHARED float shared[STAGES * Features::STAGE];
     int first = blockIdx.x * Features::PIXELS, column = blockIdx.y * COLUMNS;
     Features source{features, matrix, window, channels, column, first};
     multiply<Sums>(source, channels / DEPTH, shared);
-    each_sum<Features::PIXELS>(shared, [&](int row, int at, float sum) {
-        if (first + row >= pixels_in(window))
-            return;
-        int pixel = pixel_of(window, first + row);
-        long long element = static_cast<long long>(pixel) * channels + column + at;
-        float weight = weights == nullptr ? share : share * weights[pixel];
-        if (is_positive(positive, element))
-            gradient[element] = gradient[element] + (sum + means[column + at]) * weight;
-    });
+    int quad = threadIdx.x % (COLUMNS / 4) * 4, pixels = pixels_in(window);
+    Four constant = four(means + column + quad);
+    for (int i = 0; i < Features::PIXELS / ROWS_APART; i += ROWS_AT_ONCE) {
+        int top = threadIdx.x / (COLUMNS / 4) + i * ROWS_APART;
+        long long elements[ROWS_AT_ONCE];
+        Four before[ROWS_AT_ONCE];
+        unsigned passes[ROWS_AT_ONCE];
+        float weight[ROWS_AT_ONCE];
+        UNROLL for (int k = 0; k < ROWS_AT_ONCE; k++) {
+            // What is past the end is read where the end is.
+            int index = first + top + k * ROWS_APART;
+            int pixel = pixel_of(window, index < pixels ? index : pixels - 1);
+            elements[k] = static_cast<long long>(pixel) * channels + column + quad;
+            before[k] = four(gradient + elements[k]);
+            passes[k] = four_positive(positive, elements[k]);
+            weight[k] = weights == nullptr ? share : share * weights[pixel];
+        }
+        UNROLL for (int k = 0; k < ROWS_AT_ONCE; k++) {
+            int row = top + k * ROWS_APART;
+            Four sums = four(shared + row * STRIDE_SUMS + quad);
+            UNROLL for (int j = 0; j < 4; j++)
+                before[k][j] += passes[k] >> j & 1 ? (sums[j] + constant[j]) * weight[k] : 0.0f;
+            if (first + row < pixels)
+                put(before[k], gradient + elements[k]);
+        }
+    }
 }
 
 // `features [H W channels]`, `weights [H W]` or null for 1 everywhere, `partial [slice][channels][channels]`; a grid of
@@ -122,44 +183,49 @@ KERNEL(THREADS) second_moments_tf32(const float* features, const float* weights,
 }
 ENTRY(second_moments_tf32)
 
-// Adds the slices, multiplies by `scale`, and fills in what is below the diagonal.
+// A grid of tiles by their rows. Adds the slices, multiplies by `scale`, and fills in what is below the diagonal.
 KERNEL(256) second_moments_total(const float* partial, int slices, int channels, float scale, float* second)
 {
-    long long element = element_of_thread(), matrix = static_cast<long long>(channels) * channels;
-    if (element >= matrix)
-        return;
-    long long row = element / channels, column = element % channels;
-    long long from = row <= column ? element : column * channels + row;
-    float sum = 0.0f;
-    for (int slice = 0; slice < slices; slice++)
-        sum += partial[slice * matrix + from];
-    second[element] = sum * scale;
+    Corner corner = corner_of_tile(blockIdx.x, channels);
+    int row = corner.row + blockIdx.y, column = corner.column + threadIdx.x;
+    const float* from = partial + row * channels + corner.column;
+    float sum = scale * sum_of_rows(0, slices, [&](int slice, int quad) {
+        return four(from + static_cast<long long>(slice) * channels * channels + quad);
+    });
+    if (threadIdx.x < TILE && row <= column)
+        second[row * channels + column] = second[column * channels + row] = sum;
 }
 ENTRY(second_moments_total)
 
 // `partial [slice][channels]`; a grid of channels / 64 by slices.
-KERNEL(64) means(const float* features, const float* weights, Window window, int channels, int pixels_per_slice,
-                 float* partial)
+KERNEL(256) means(const float* features, const float* weights, Window window, int channels, int pixels_per_slice,
+                  float* partial)
 {
-    int channel = blockIdx.x * 64 + threadIdx.x;
+    int column = blockIdx.x * TILE;
     int first = blockIdx.y * pixels_per_slice, pixels = pixels_in(window);
     int last = first + pixels_per_slice < pixels ? first + pixels_per_slice : pixels;
-    float sum = 0.0f;
-    for (int index = first; index < last; index++) {
+    float sum = sum_of_rows(first, last, [&](int index, int quad) {
         int pixel = pixel_of(window, index);
-        sum += features[static_cast<long long>(pixel) * channels + channel] * (weights == nullptr ? 1.0f : weights[pixel]);
-    }
-    partial[static_cast<long long>(blockIdx.y) * channels + channel] = sum;
+        Four value = four(features + static_cast<long long>(pixel) * channels + column + quad);
+        float weight = weights == nullptr ? 1.0f : weights[pixel];
+        UNROLL for (int j = 0; j < 4; j++)
+            value[j] *= weight;
+        return value;
+    });
+    if (threadIdx.x < TILE)
+        partial[static_cast<long long>(blockIdx.y) * channels + column + threadIdx.x] = sum;
 }
 ENTRY(means)
 
-KERNEL(64) means_total(const float* partial, int slices, int channels, float scale, float* mean)
+// A grid of channels / 64.
+KERNEL(256) means_total(const float* partial, int slices, int channels, float scale, float* mean)
 {
-    int channel = blockIdx.x * 64 + threadIdx.x;
-    float sum = 0.0f;
-    for (int slice = 0; slice < slices; slice++)
-        sum += partial[static_cast<long long>(slice) * channels + channel];
-    mean[channel] = sum * scale;
+    int column = blockIdx.x * TILE;
+    float sum = sum_of_rows(0, slices, [&](int slice, int quad) {
+        return four(partial + static_cast<long long>(slice) * channels + column + quad);
+    });
+    if (threadIdx.x < TILE)
+        mean[column + threadIdx.x] = sum * scale;
 }
 ENTRY(means_total)
 
