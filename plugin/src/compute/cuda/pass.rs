@@ -15,8 +15,15 @@ use crate::{Error, Result};
 /// Pixels that a block of the convolutions deals with, and channels that one of products does.
 pub(super) const PIXELS: usize = 128;
 pub(super) const CHANNELS: usize = 64;
+/// Rows and columns that a block of conv1_1 deals with.
+const TILE: [usize; 2] = [8, 32];
 /// Threads of kernels that have one to an element.
 pub(super) const ELEMENTS: usize = 256;
+
+/// The blocks of conv1_1.
+fn tiles(height: usize, width: usize) -> usize {
+    height.div_ceil(TILE[0]) * width.div_ceil(TILE[1])
+}
 
 /// A network and a picture's memory on a card, and what is to be computed.
 pub struct Pass<'a> {
@@ -120,7 +127,7 @@ impl Pass<'_> {
             let scaling = Argument::Scaling(self.weights.scaling);
             let mut arguments = [input, weights, bias, scaling, output, kept, positive, rows, columns];
             let kernel = self.weights.precision.picture_forward();
-            return self.card.launch(kernel, (blocks, 1), &mut arguments);
+            return self.card.launch(kernel, (tiles(height, width), 1), &mut arguments);
         }
         let mut arguments = [
             input, weights, bias, output, kept, positive, rows, columns, inputs, outputs,
@@ -154,7 +161,7 @@ impl Pass<'_> {
                 let scaling = Argument::Scaling(self.weights.scaling);
                 let mut arguments = [from, weights, scaling, self.at(self.layout.picture), rows, columns];
                 let kernel = self.weights.precision.picture_backward();
-                return self.card.launch(kernel, (blocks, 1), &mut arguments);
+                return self.card.launch(kernel, (tiles(height, width), 1), &mut arguments);
             };
             let mask = match below.pooled {
                 Some(_) => Argument::NULL,

@@ -44,6 +44,9 @@ DEVICE void await_copies()
 // Bit i of the result is what lane i says. All lanes of a warp call this together, as they do the next ones.
 DEVICE unsigned word_of_lanes(bool says) { return __ballot_sync(0xffffffffu, says); }
 
+// The word of the lane whose number differs by these bits.
+DEVICE unsigned word_of_lane_across(unsigned word, int bits) { return __shfl_xor_sync(0xffffffffu, word, bits); }
+
 // The sum over the lanes of a warp, in an order that is always the same.
 template <class Number>
 DEVICE Number warp_sum(Number value)

@@ -39,6 +39,26 @@ inline unsigned word_of_lanes(bool says)
     return word;
 }
 
+inline unsigned word_of_lane_across(unsigned word, int bits)
+{
+    struct Passed
+    {
+        unsigned word, bits;
+    } mine{word, static_cast<unsigned>(bits)};
+    emulated::collective(
+        [](void* (&lanes)[32]) {
+            unsigned words[32];
+            for (unsigned lane = 0; lane < 32; lane++)
+                words[lane] = static_cast<Passed*>(lanes[lane])->word;
+            for (unsigned lane = 0; lane < 32; lane++) {
+                auto passed = static_cast<Passed*>(lanes[lane]);
+                passed->word = words[lane ^ passed->bits];
+            }
+        },
+        &mine);
+    return mine.word;
+}
+
 template <class Number>
 Number warp_sum(Number value)
 {

@@ -60,8 +60,8 @@ DEVICE Corner corner_of_tile(int tile, int channels)
 // comes.
 constexpr int ROWS_AT_ONCE = 8;
 
-// Adds up `row(index, quad)` for each of 64 columns, of which a thread of the block's 256 takes four, from `quad` on, and
-// every sixteenth row. The first 64 threads get the totals.
+// Adds up `row(index, quad)` for each of 64 columns. A thread of the block's 256 takes four of them, from `quad` on, and
+// every sixteenth row; the first 64 threads get the totals.
 template <class Row>
 DEVICE float sum_of_rows(int first, int last, Row row)
 {
