@@ -199,7 +199,9 @@ impl Pass<'_> {
             }
         };
         arguments.extend([height, width, layer.outputs()].map(Argument::size));
-        let blocks = (height * width * layer.outputs()).div_ceil(ELEMENTS);
+        // A thread takes four channels of a window, be it one that is cut off.
+        let windows = height.div_ceil(2) * width.div_ceil(2);
+        let blocks = (windows * layer.outputs() / 4).div_ceil(ELEMENTS);
         self.card.launch(kernel, (blocks, 1), &mut arguments)
     }
 }

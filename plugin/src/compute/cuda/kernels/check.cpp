@@ -238,7 +238,7 @@ void poolings(const std::string& suffix, double bound, int height, int width, in
                         expected_back[members[m]] = bit(positive, members[m]) * share * gradient[at];
                     }
                 }
-        unsigned out = blocks(outside, 256), in = blocks(inside, 256);
+        unsigned out = blocks(outside, 256), in = blocks((height + 1) / 2 * ((width + 1) / 2) * channels / 4, 256);
         auto call = [&](const char* end, unsigned across, auto... arguments) {
             launch(("pool_" + name + end + suffix).c_str(), across, 1, 256, arguments..., height, width, channels);
         };

@@ -1,4 +1,5 @@
-// Poolings over 2 x 2 windows, and their gradients: a thread to a value. An odd last row or column belongs to no window.
+// Poolings over 2 x 2 windows, a thread to a value, and their gradients, a thread to four channels of a window. An odd
+// last row or column belongs to no window.
 // For its gradient the maximum keeps who won, a byte each; the mean nothing; L2 its input, in float32, and its output.
 #include "device.h"
 
@@ -29,22 +30,42 @@ DEVICE bool is_output(const Sizes& sizes, long long index)
     return index < static_cast<long long>(sizes.half_height()) * sizes.half_width() * sizes.channels;
 }
 
-// Each value of the input gets `share(output, member)` of its window's gradient, where its ReLU lets it through.
-template <class Number, class Share>
-DEVICE void pull_back(const Number* gradient, const unsigned* positive, Number* output, Sizes sizes, Share share)
+// A thread deals with four channels of a window, whose gradient it reads once. `shares(pooled, elements)` reads what
+// else there is, where the window is and where its members are. It returns `share(member, channel)`, what each member
+// gets of the gradient where its ReLU lets it through.
+template <class Number, class Shares>
+DEVICE void pull_back(const Number* gradient, const unsigned* positive, Number* output, Sizes sizes, Shares shares)
 {
-    long long element = element_of_thread();
-    auto [pixel, channel] = Element(element, sizes.channels);
-    if (pixel >= sizes.height * sizes.width)
+    // With those windows that an odd last row or column cuts off.
+    int down = (sizes.height + 1) / 2, across = (sizes.width + 1) / 2;
+    Element place(element_of_thread(), sizes.channels / 4);
+    int row = place.pixel / across, column = place.pixel % across;
+    if (row >= down)
         return;
-    int row = pixel / sizes.width, column = pixel % sizes.width;
-    float value = 0.0f;
-    if (row / 2 < sizes.half_height() && column / 2 < sizes.half_width() && is_positive(positive, element)) {
-        int window = row / 2 * sizes.half_width() + column / 2;
-        long long pooled = static_cast<long long>(window) * sizes.channels + channel;
-        value = gradient[pooled] * share(element, pooled, row % 2 * 2 + column % 2);
+    long long elements[4];
+    UNROLL for (int member = 0; member < 4; member++) {
+        int pixel = (2 * row + member / 2) * sizes.width + 2 * column + member % 2;
+        elements[member] = static_cast<long long>(pixel) * sizes.channels + 4 * place.channel;
     }
-    output[element] = value;
+    if (row >= sizes.half_height() || column >= sizes.half_width()) {
+        UNROLL for (int member = 0; member < 4; member++)
+            if (2 * row + member / 2 < sizes.height && 2 * column + member % 2 < sizes.width)
+                put({}, output + elements[member]);
+        return;
+    }
+    int window = row * sizes.half_width() + column;
+    long long pooled = static_cast<long long>(window) * sizes.channels + 4 * place.channel;
+    Four slopes = four(gradient + pooled);
+    auto share = shares(pooled, elements);
+    unsigned passes[4];
+    UNROLL for (int member = 0; member < 4; member++)
+        passes[member] = four_positive(positive, elements[member]);
+    UNROLL for (int member = 0; member < 4; member++) {
+        Four values;
+        UNROLL for (int j = 0; j < 4; j++)
+            values[j] = passes[member] >> j & 1 ? slopes[j] * share(member, j) : 0.0f;
+        put(values, output + elements[member]);
+    }
 }
 
 template <class Number>
@@ -71,8 +92,9 @@ template <class Number>
 DEVICE void maximum_back(const Number* gradient, const unsigned char* winners, const unsigned* positive, Number* output,
                          Sizes sizes)
 {
-    pull_back(gradient, positive, output, sizes, [&](long long, long long pooled, int member) {
-        return winners[pooled] == member ? 1.0f : 0.0f;
+    pull_back(gradient, positive, output, sizes, [&](long long pooled, const long long*) {
+        unsigned of_four = read_words<1>(winners + pooled).at[0];
+        return [=](int member, int j) { return static_cast<int>(of_four >> 8 * j & 255) == member ? 1.0f : 0.0f; };
     });
 }
 
@@ -92,7 +114,9 @@ DEVICE void by_average(const Number* input, Number* output, Sizes sizes)
 template <class Number>
 DEVICE void average_back(const Number* gradient, const unsigned* positive, Number* output, Sizes sizes)
 {
-    pull_back(gradient, positive, output, sizes, [](long long, long long, int) { return 0.25f; });
+    pull_back(gradient, positive, output, sizes, [](long long, const long long*) {
+        return [](int, int) { return 0.25f; };
+    });
 }
 
 template <class Number>
@@ -115,9 +139,13 @@ template <class Number>
 DEVICE void l2_back(const Number* gradient, const float* input, const Number* pooled, const unsigned* positive,
                     Number* output, float scale, Sizes sizes)
 {
-    pull_back(gradient, positive, output, sizes, [&](long long element, long long at, int) {
-        float root = pooled[at];
-        return root > 0.0f ? 0.25f * scale * scale * input[element] / root : 0.0f;
+    pull_back(gradient, positive, output, sizes, [&](long long at, const long long* elements) {
+        Four roots = four(pooled + at), inputs[4];
+        UNROLL for (int member = 0; member < 4; member++)
+            inputs[member] = four(input + elements[member]);
+        return [=](int member, int j) {
+            return roots[j] > 0.0f ? 0.25f * scale * scale * inputs[member][j] / roots[j] : 0.0f;
+        };
     });
 }
 
