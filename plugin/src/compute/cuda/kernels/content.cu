@@ -27,6 +27,7 @@ KERNEL(256) squared_distance(const float* features, const float* held, Window wi
             values[k] = four(features + element_of(window, index, channels));
             others[k] = held == nullptr ? Four{} : four(held + index);
         }
+        end_reading();
         UNROLL for (int k = 0; k < AT_ONCE; k++)
             UNROLL for (int j = 0; j < 4; j++) {
                 double difference = first + k * apart < elements ? values[k][j] - others[k][j] : 0.0f;

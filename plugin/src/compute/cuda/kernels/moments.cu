@@ -60,8 +60,8 @@ DEVICE Corner corner_of_tile(int tile, int channels)
 // comes.
 constexpr int ROWS_AT_ONCE = 8;
 
-// Adds up `row(index, quad)` for each of 64 columns. A thread of the block's 256 takes four of them, from `quad` on, and
-// every sixteenth row; the first 64 threads get the totals.
+// Adds up `row(index, quad)` for each of 64 columns. A thread of the block's 256 takes four of them, from `quad` on,
+// and every sixteenth row; the first 64 threads get the totals.
 template <class Row>
 DEVICE float sum_of_rows(int first, int last, Row row)
 {
@@ -74,6 +74,7 @@ DEVICE float sum_of_rows(int first, int last, Row row)
         // What is past the end is read where the end is.
         UNROLL for (int k = 0; k < ROWS_AT_ONCE; k++)
             rows[k] = row(index + APART * k < last ? index + APART * k : last - 1, quad);
+        end_reading();
         UNROLL for (int k = 0; k < ROWS_AT_ONCE; k++)
             UNROLL for (int j = 0; j < 4; j++)
                 sums[j] += index + APART * k < last ? rows[k][j] : 0.0f;
