@@ -3,9 +3,10 @@
 //! [--device=NAME] [--instructions=NAME] [--draft]`.
 //!
 //! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named, with the
-//! fastest of its instruction sets where none is (AMX, AVX-512, AVX2, plain); a card computes a draft when told to. Each
-//! line gives the median and the least of the repetitions (7), the peak memory of the process so far, and what a card's memory
-//! is taken of. `compare.py` and `card.py` run this beside another program.
+//! fastest of its instruction sets where none is (AMX, AVX-512, AVX2, plain); a card computes a draft when told to. The picture
+//! and its gradient are where a render has them: on a card of our own backend they stay there, and the gradient is there
+//! when its square has come back. Each line gives the median and the least of the repetitions (7), the peak memory of the
+//! process so far, and what a card's memory is taken of. `compare.py` and `card.py` run this beside another program.
 
 #[path = "subject/median.rs"]
 mod median;
@@ -18,7 +19,8 @@ mod subject;
 use std::time::Instant;
 
 use median::median;
-use pentimento_plugin::compute::{self, Backend};
+use pentimento_plugin::compute::{self, Backend, Seen, Statistics, StatisticsGradient, Window};
+use pentimento_plugin::optimise::{Vector, vector};
 use pentimento_plugin::{Error, Result, settings};
 use process::memory;
 use subject::Subject;
@@ -47,12 +49,13 @@ fn main() -> Result<()> {
     let sizes = if sizes.is_empty() { vec![128, 256, 512] } else { sizes };
     for size in sizes {
         let Subject { picture, objective } = Subject::new(&mut *backend, size)?;
+        let picture = backend.home().bring(&picture)?;
         let (mut up, mut down, mut both) = (Vec::new(), Vec::new(), Vec::new());
         for repetition in 0..=repetitions {
             let start = Instant::now();
-            let statistics = backend.forward(0, &picture)?;
+            let statistics = forward(&mut *backend, &picture)?;
             let middle = start.elapsed().as_secs_f64();
-            backend.backward(&objective.evaluate(&statistics)?.gradient)?;
+            backward(&mut *backend, &objective.evaluate(&statistics)?.gradient, &picture)?;
             let end = start.elapsed().as_secs_f64();
             // The first step touches the memory for the first time.
             if repetition > 0 {
@@ -78,6 +81,33 @@ fn main() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Up the network with a picture that is where the backend has its vectors.
+fn forward(backend: &mut dyn Backend, picture: &Vector) -> Result<Statistics> {
+    if let Some(resident) = backend.resident() {
+        return resident.forward_box(0, picture, seen(picture)?);
+    }
+    backend.forward(0, &picture.to_tensor()?)
+}
+
+/// Down again, to the gradient.
+fn backward(backend: &mut dyn Backend, derivatives: &StatisticsGradient, picture: &Vector) -> Result<()> {
+    let Some(resident) = backend.resident() else {
+        return backend.backward(derivatives).map(drop);
+    };
+    let gradient = picture.zeros_like()?;
+    resident.backward_box(derivatives, seen(picture)?, &gradient)?;
+    vector::dot(&gradient, &gradient).map(drop)
+}
+
+/// The box of all of a picture that has no margin.
+fn seen(picture: &Vector) -> Result<Seen> {
+    let (_, _, height, width) = picture.shape().dims4()?;
+    Ok(Seen {
+        window: Window::whole(height, width),
+        margin: 0,
+    })
 }
 
 /// Median and minimum.
