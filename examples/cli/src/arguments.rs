@@ -101,7 +101,7 @@ pub struct RenderArguments {
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Show what the plugin has to tell; twice, also what is meant for those who debug it.
+    /// Show what the plugin has to tell, and the seconds since the start; twice, also what is meant for those who debug it.
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 }

@@ -2,7 +2,7 @@
 //!
 //! It does what an editor's bridge does, with files in place of layers, and nothing that a plugin does: it reads
 //! pictures and their colours ([`picture_file`]), hands them over with the settings of the command line ([`render`]),
-//! says what it will take ([`estimate`]) and shows how it goes ([`progress`]). What can be set is not known here but
+//! says what it would take ([`estimate`]) or shows how it goes ([`progress`]). What can be set is not known here but
 //! asked ([`describe`]), and when nothing works, [`doctor`] says why. It also puts the plugin into editors ([`install`]).
 
 mod arguments;

@@ -29,6 +29,8 @@ pub enum Verbosity {
 /// Shows notes, log lines and progress.
 pub struct Reporter {
     verbosity: Verbosity,
+    /// Since when lines tell the seconds, for who wants to know where time goes.
+    begun: Option<Instant>,
     bar: Option<ProgressBar>,
     last_line: Cell<Option<(f64, Instant)>>,
 }
@@ -43,6 +45,7 @@ impl Reporter {
         });
         Self {
             verbosity,
+            begun: (verbosity >= Verbosity::Info).then(Instant::now),
             bar,
             last_line: Cell::new(None),
         }
@@ -69,9 +72,12 @@ impl Reporter {
 
     /// Something that shows lines from other threads without breaking the bar.
     pub fn speaker(&self) -> impl Fn(&str) + Send + 'static {
-        let bar = self.bar.clone();
+        let (bar, begun) = (self.bar.clone(), self.begun);
         move |line: &str| {
-            let show = || eprintln!("pentimento: {line}");
+            let show = || match begun {
+                Some(begun) => eprintln!("pentimento: {:6.2} s: {line}", begun.elapsed().as_secs_f64()),
+                None => eprintln!("pentimento: {line}"),
+            };
             match &bar {
                 Some(bar) => bar.suspend(show),
                 None => show(),

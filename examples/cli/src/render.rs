@@ -48,19 +48,11 @@ pub fn run(arguments: &RenderArguments) -> Result<()> {
     let mut job = job(&plugin, arguments)?;
 
     let lent = Lent::new(&content.picture);
-    let estimate = || {
-        let styles: Vec<_> = styles.iter().map(Lent::size).collect();
-        estimate::ask(&job, lent.size(), &styles)
-    };
     let (Some(target), Some(plan), false) = (target, plan, arguments.estimate) else {
-        return print_estimate(estimate()?, arguments.json);
+        let styles: Vec<_> = styles.iter().map(Lent::size).collect();
+        return print_estimate(estimate::ask(&job, lent.size(), &styles)?, arguments.json);
     };
     plan.notes.iter().for_each(|note| reporter.note(note));
-    if verbosity > Verbosity::Quiet
-        && let Some(estimate) = estimate()?
-    {
-        reporter.note(&estimate::tell(&estimate));
-    }
 
     let mut result = Lent::new(&Picture::new(
         content.picture.width,

@@ -153,6 +153,9 @@ impl<'a> Render<'a> {
     fn paint_level(&self, course: &mut Course, network: &mut Tiled, level: &Level, means: Means) -> Result<Flow> {
         let seen = self.extent.pixels_seen(level.height, level.width);
         course.progress.enter(course.level, course.steps as f64 * seen);
+        let Size { width, height } = level.size();
+        let message = format!("level {}: {width} x {height}", course.level + 1);
+        self.control.log(LogLevel::Info, &message);
         if let Some(painter) = &mut course.painter {
             // The picture is still the coarser one: there is the more room for looking at styles.
             painter.rest(means.history);
@@ -236,6 +239,14 @@ impl<'a> Render<'a> {
             smoothness,
             deferral: Deferral::default(),
         };
+        self.control.log(
+            LogLevel::Debug,
+            &format!(
+                "level {}: everything is looked at, {} steps follow",
+                *number + 1,
+                level.steps - *steps
+            ),
+        );
         let pool = &self.pool;
         let mut keep = |painter: &Painter, steps: usize| {
             if painter.picture().is_on_card() {

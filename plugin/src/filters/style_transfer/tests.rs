@@ -254,7 +254,7 @@ fn tiles_that_are_too_small_to_pay_are_warned_of_before_anything_is_done() {
     assert_eq!(*listener.warnings.borrow(), [""; 0]);
     let expected =
         format!("memory is short: in {tiles} tiles each step takes {cost:.1} times as long, and 1 step is remembered");
-    assert_eq!(*listener.information.borrow(), [expected]);
+    assert_eq!(*listener.information.borrow(), [&expected, "level 1: 640 x 640"]);
 }
 
 #[test]
