@@ -139,6 +139,9 @@ struct Choice {
     notes: Vec<String>,
 }
 
+/// The precision in which cards are tried: a draft's rounding would hide what is wrong with one.
+const TRIED: Precision = Precision::Standard;
+
 /// The card that takes the least time, if it takes less than so many threads of the processor. What is wrong with others
 /// is noted.
 fn best(
@@ -148,11 +151,16 @@ fn best(
     notes: &mut Vec<String>,
 ) -> Result<Option<(settings::Device, Box<dyn Backend>)>> {
     // A lock is held, which nothing else on this thread may want.
-    let choice = threads::apart(|| choice(network, threads))?;
+    let (choice, tried) = threads::apart(|| choice(network, threads))?;
     notes.extend(choice.notes);
+    // What was just tried serves where it is of the precision that is wanted.
+    let tried = tried.filter(|_| precision == TRIED);
     let opened = choice
         .card
-        .map(|card| open_card(network, card, precision, threads).map(|backend| (card, backend)))
+        .map(|card| {
+            let opened = tried.map_or_else(|| open_card(network, card, precision, threads), Ok);
+            opened.map(|backend| (card, backend))
+        })
         .transpose();
     Ok(opened.unwrap_or_else(|error| {
         notes.push(format!("{error}; the processor is used"));
@@ -160,19 +168,19 @@ fn best(
     }))
 }
 
-/// What is chosen, once for each number of threads, and again when a card has failed.
-fn choice(network: &Arc<Network>, threads: usize) -> Result<Choice> {
+/// What is chosen, once for each number of threads, and again when a card has failed; then that card comes with it, opened.
+fn choice(network: &Arc<Network>, threads: usize) -> Result<(Choice, Option<Box<dyn Backend>>)> {
     // Held while choosing: two trials at once would each see half of a machine.
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(choice) = known.choices.iter().find(|choice| choice.threads == threads) {
-        return Ok(choice.clone());
+        return Ok((choice.clone(), None));
     }
-    let choice = choose(network, threads, &known)?;
+    let (choice, tried) = choose(network, threads, &known)?;
     known.choices.push(choice.clone());
-    Ok(choice)
+    Ok((choice, tried))
 }
 
-fn choose(network: &Arc<Network>, threads: usize, known: &Known) -> Result<Choice> {
+fn choose(network: &Arc<Network>, threads: usize, known: &Known) -> Result<(Choice, Option<Box<dyn Backend>>)> {
     let (mut cards, mut notes) = (Vec::new(), Vec::new());
     match listing::count_of_cuda() {
         Ok(count) => cards.extend((0..count).map(settings::Device::Cuda)),
@@ -186,17 +194,16 @@ fn choose(network: &Arc<Network>, threads: usize, known: &Known) -> Result<Choic
         notes.extend(failure.clone());
         failure.is_none()
     });
-    let mut card = None;
+    let (mut card, mut tried) = (None, None);
     if !cards.is_empty() {
         let mut processor = CpuBackend::new(network.clone(), threads)?;
-        // A draft's rounding would hide what is wrong with a card.
-        let open = |card| open_card(network, card, Precision::Standard, threads);
+        let open = |card| open_card(network, card, TRIED, threads);
         let opened = cards.into_iter().map(|card| (card, open(card)));
-        let (quickest, faults) = trial::quickest(&mut processor, opened)?;
-        card = quickest;
-        notes.extend(faults);
+        let quickest = trial::quickest(&mut processor, opened)?;
+        (card, tried) = quickest.card.unzip();
+        notes.extend(quickest.notes);
     }
-    Ok(Choice { threads, card, notes })
+    Ok((Choice { threads, card, notes }, tried))
 }
 
 #[cfg(test)]

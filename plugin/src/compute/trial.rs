@@ -3,7 +3,8 @@
 //! That a card is there does not say that it serves. It may be old and slower than the processor, its driver may be
 //! broken, and it may compute wrongly. So it and the processor take the same step on a small picture, whose statistics
 //! and gradient have to agree as far as a card's rounding lets them; then both are timed on a larger one, and whoever
-//! takes less time for a pixel there is predicted to for others. That takes half a second, and is asked once as long as
+//! takes less time for a pixel there is predicted to for others. Where a card is done with the larger picture before the
+//! processor is with the small one, the processor need not try. All of it takes half a second, and is asked once as long as
 //! the process lives; where there is no card, it is not asked at all.
 
 use candle_core::Tensor;
@@ -25,34 +26,45 @@ const TOLERANCE: f64 = 0.1;
 const STYLE: [&str; 5] = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"];
 const CONTENT: &str = "conv4_2";
 
-/// Of the processor and of cards, the quickest of those that compute what the processor does: the name of a card, or
-/// `None` for the processor. With it comes what is wrong with any of the others.
+/// Whoever is the quickest.
+pub struct Quickest<N> {
+    /// A card with its name, still open; `None` for the processor.
+    pub card: Option<(N, Box<dyn Backend>)>,
+    /// What is wrong with any of the others.
+    pub notes: Vec<String>,
+}
+
+/// Of the processor and of cards, the quickest of those that compute what the processor does.
 ///
 /// # Errors
 /// The processor's own.
-pub fn quickest<N: Clone>(
+pub fn quickest<N>(
     processor: &mut dyn Backend,
     cards: impl IntoIterator<Item = (N, Result<Box<dyn Backend>>)>,
-) -> Result<(Option<N>, Vec<String>)> {
+) -> Result<Quickest<N>> {
     quickest_by(&timing::clock(), processor, cards)
 }
 
-fn quickest_by<N: Clone>(
+fn quickest_by<N>(
     clock: &dyn Fn() -> f64,
     processor: &mut dyn Backend,
     cards: impl IntoIterator<Item = (N, Result<Box<dyn Backend>>)>,
-) -> Result<(Option<N>, Vec<String>)> {
+) -> Result<Quickest<N>> {
     let expected = Trial::of(processor, clock)?;
-    let mut best = (None, seconds(processor, clock)?);
-    let mut notes = Vec::new();
+    let (mut best, mut least, mut notes) = (None, f64::INFINITY, Vec::new());
     for (name, card) in cards {
-        match card.and_then(|mut card| seconds_if_right(&mut *card, &expected, clock)) {
-            Ok(Some(seconds)) if seconds < best.1 => best = (Some(name), seconds),
+        let tried = card.and_then(|mut card| Ok((seconds_if_right(&mut *card, &expected, clock)?, card)));
+        match tried {
+            Ok((Some(seconds), card)) if seconds < least => (best, least) = (Some((name, card)), seconds),
             Ok(_) => {}
             Err(error) => notes.push(format!("{error}; it is not used")),
         }
     }
-    Ok((best.0, notes))
+    // The larger picture takes the processor longer than the small one.
+    if best.is_some() && least >= expected.seconds && least >= seconds(processor, clock)? {
+        best = None;
+    }
+    Ok(Quickest { card: best, notes })
 }
 
 /// The seconds that a card takes; `None` where they are many.
@@ -196,22 +208,29 @@ mod tests {
 
     fn quickest_of(time: &Time, processor: &mut FalseCard, cards: Vec<FalseCard>) -> (Option<usize>, Vec<String>) {
         let cards = cards.into_iter().map(|card| Ok(Box::new(card) as Box<dyn Backend>));
-        quickest_by(&time.clock(), processor, cards.enumerate()).unwrap()
+        let quickest = quickest_by(&time.clock(), processor, cards.enumerate()).unwrap();
+        (quickest.card.map(|(card, _)| card), quickest.notes)
     }
 
     #[test]
     fn the_quickest_is_chosen() {
         let all_well = Vec::<String>::new();
         let time = Time::default();
-        let (mut processor, _) = time.card(250);
+        let (mut processor, tried) = time.card(250);
         let cards = [500, 100, 200].map(|milliseconds| time.card(milliseconds).0);
         let chosen = quickest_of(&time, &mut processor, cards.into());
         assert_eq!(chosen, (Some(1), all_well.clone()));
+        // The small picture alone, which already took it longer.
+        assert_eq!(tried.load(Ordering::Relaxed), 2);
         // One that could catch up, and one that could not.
-        let (mut processor, _) = time.card(10);
+        let (mut processor, tried_too) = time.card(10);
         let ((slow, tried), (hopeless, hardly_tried)) = (time.card(299), time.card(301));
         let chosen = quickest_of(&time, &mut processor, vec![slow, hopeless]);
         assert_eq!(chosen, (None, all_well.clone()));
+        assert!(
+            tried_too.load(Ordering::Relaxed) > 2,
+            "it was not timed at the larger picture"
+        );
         let [tried, hardly_tried] = [tried, hardly_tried].map(|steps| steps.load(Ordering::Relaxed));
         assert!(tried > hardly_tried, "{tried} {hardly_tried}");
         assert_eq!(quickest_of(&time, &mut processor, vec![]), (None, all_well));
@@ -239,11 +258,9 @@ mod tests {
                 "device: cuda:2 failed; it is not used",
             ]
         );
-        let absent = [(0, Err(Error::Device("device: cuda:0 cannot be used".into())))];
-        let (chosen, notes) = quickest(&mut processor, absent).unwrap();
-        assert_eq!(
-            (chosen, &notes[..]),
-            (None, &["device: cuda:0 cannot be used; it is not used".to_owned()][..])
-        );
+        let absent = [((), Err(Error::Device("device: cuda:0 cannot be used".into())))];
+        let quickest = quickest(&mut processor, absent).unwrap();
+        assert!(quickest.card.is_none());
+        assert_eq!(quickest.notes, ["device: cuda:0 cannot be used; it is not used"]);
     }
 }
