@@ -113,9 +113,11 @@ impl Weights {
 /// A layer's weights, each at the place that `place(output, input, tap)` gives it.
 fn ordered(convolution: &Convolution, layer: Layer, place: impl Fn(usize, usize, usize) -> usize) -> Vec<f32> {
     let mut weights = vec![0f32; convolution.weight.len()];
-    for (from, &weight) in convolution.weight.iter().enumerate() {
-        let (output, input, tap) = (from / (9 * layer.inputs()), from / 9 % layer.inputs(), from % 9);
-        weights[place(output, input, tap)] = weight;
+    for (kernel, taps) in convolution.weight.chunks_exact(9).enumerate() {
+        let (output, input) = (kernel / layer.inputs(), kernel % layer.inputs());
+        for (tap, &weight) in taps.iter().enumerate() {
+            weights[place(output, input, tap)] = weight;
+        }
     }
     weights
 }
