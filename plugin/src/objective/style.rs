@@ -11,6 +11,7 @@
 
 use super::wasserstein::Gaussian;
 use crate::compute::Moments;
+use crate::optimise::vector;
 use crate::{Result, samples};
 
 /// Which distance is taken.
@@ -45,13 +46,12 @@ impl Values<'_> {
 
     /// The covariance, `[C, C]`: second moments less the products of the means.
     pub(super) fn covariance(&self) -> Vec<f32> {
-        let rows = self.second.chunks_exact(self.mean.len()).zip(self.mean);
-        rows.flat_map(|(row, &own)| {
-            row.iter()
-                .zip(self.mean)
-                .map(move |(moment, &other)| moment - own * other)
-        })
-        .collect()
+        let mut covariance = self.second.to_vec();
+        for (row, own) in covariance.chunks_exact_mut(self.mean.len()).zip(self.mean) {
+            let pairs = row.iter_mut().zip(self.mean);
+            pairs.for_each(|(moment, other)| *moment -= own * other);
+        }
+        covariance
     }
 
     fn trace(&self) -> f64 {
@@ -71,9 +71,8 @@ pub(super) struct Distance {
 
 /// `|a - b|^2` and its derivative with respect to `a`.
 fn squares(a: &[f32], b: &[f32]) -> (f64, Vec<f32>) {
-    let apart = a.iter().zip(b).map(|(a, b)| a - b);
-    let value = apart.clone().map(|apart| f64::from(apart).powi(2)).sum();
-    (value, apart.map(|apart| 2.0 * apart).collect())
+    let derivative: Vec<f32> = a.iter().zip(b).map(|(a, b)| 2.0 * (a - b)).collect();
+    (0.25 * vector::square(&derivative), derivative)
 }
 
 /// What a picture's moments are to come near to.
