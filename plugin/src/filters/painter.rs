@@ -54,18 +54,19 @@ impl Painter {
     pub fn refined(self, settings: &StyleTransfer, size: Size, history: usize, home: &Home) -> Result<Self> {
         let resample = |tensor: &Tensor| {
             let here = tensor.to_device(&Device::Cpu)?;
-            home.bring(&canvas::resize_tensor(&here, size.width, size.height)?)
+            canvas::resize_tensor(&here, size.width, size.height)
         };
         match self {
             Self::Lbfgs(optimiser) => Ok(Self::Lbfgs(optimiser.resized(
                 history,
                 Box::new(PictureMetric::painted()),
                 &resample,
+                home,
             )?)),
             Self::Adam(optimiser) => {
                 let picture = optimiser.picture().to_tensor()?;
                 drop(optimiser);
-                Self::new(settings, &resample(&picture)?, history)
+                Self::new(settings, &home.bring(&resample(&picture)?)?, history)
             }
         }
     }

@@ -22,8 +22,9 @@
 use std::collections::VecDeque;
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
-use super::vector::{self, Change, Vector};
+use super::vector::{self, Change, Home, Vector};
 use crate::Result;
 
 /// A symmetric, positive definite linear map on pictures: the first guess of the inverse Hessian, up to a factor.
@@ -59,6 +60,12 @@ const CURVATURE: f64 = 1e-8;
 /// changed most, so it is that of steep directions, while what the history knows nothing of is flatter. With 1 the slope
 /// at the end of a step is still a sixth of what it was at its start, with 2 it is about 0, with 4 steps are refused.
 const STRETCH: f64 = 2.0;
+
+/// Samples of pictures that are seen on another grid at a time: 32 MB of them.
+const TOGETHER: usize = 1 << 23;
+
+/// Maps a picture in main memory to a contiguous one of another grid.
+pub type Resample<'a> = dyn Fn(&Tensor) -> Result<Tensor> + Sync + 'a;
 
 /// A picture and the gradient there.
 pub struct Point {
@@ -201,19 +208,33 @@ impl History {
         Ok(Some(vector::scale_masked_then_dot(r, 1.0, free, gradient)?))
     }
 
-    /// The history seen on another grid, of another capacity. `resample` maps a picture to a contiguous vector of the new
-    /// grid, wherever that is to live; gradients shrink as pixels become more, since each pixel's share in a loss that is
-    /// a mean over the picture does. Each pair goes when it was seen.
-    pub fn resized(mut self, capacity: usize, resample: &dyn Fn(&Tensor) -> Result<Vector>) -> Result<Self> {
+    /// The history seen on another grid, of another capacity, to live at `home`. Gradients shrink as pixels become more,
+    /// since each pixel's share in a loss that is a mean over the picture does. Pictures go when they were seen: large ones
+    /// one by one, of small ones as many at a time as keep all threads busy.
+    pub fn resized(mut self, capacity: usize, resample: &Resample, home: &Home) -> Result<Self> {
         self.shorten(capacity);
         let mut history = Self::new(capacity);
-        let resample = |half: &Vector| resample(&vector::widened(half)?.to_tensor()?);
-        for pair in self.pairs {
-            let s = resample(&pair.s)?;
-            let share = pair.y.elem_count() as f64 / s.elem_count() as f64;
-            let s = vector::halved(&s)?;
-            let y = vector::scale(share, resample(&pair.y)?)?;
-            history.push(s, vector::halved(&y)?)?;
+        let mut coarse: VecDeque<Vector> = self.pairs.into_iter().flat_map(|pair| [pair.s, pair.y]).collect();
+        // A step that waits for its gradient.
+        let mut step = None;
+        while let Some(samples) = coarse.front().map(Vector::elem_count) {
+            let together = (TOGETHER / samples.max(1)).clamp(1, coarse.len());
+            let widened = coarse.drain(..together).map(|half| vector::widened(&half)?.to_tensor());
+            let widened: Vec<Tensor> = widened.collect::<Result<_>>()?;
+            let fine: Vec<Tensor> = widened
+                .into_par_iter()
+                .map(|picture| resample(&picture))
+                .collect::<Result<_>>()?;
+            for picture in fine {
+                let picture = home.bring(&picture)?;
+                let share = samples as f64 / picture.elem_count() as f64;
+                match step.take() {
+                    None => step = Some(vector::halved(&picture)?),
+                    Some(s) => {
+                        history.push(s, vector::halved(&vector::scale(share, picture)?)?)?;
+                    }
+                }
+            }
         }
         Ok(history)
     }
@@ -321,5 +342,29 @@ mod tests {
                 pairs.drain(..pairs.len() - 2);
             }
         }
+    }
+
+    /// Three of four pictures come to the new grid together, the second change apart from its step.
+    #[test]
+    fn pictures_that_are_seen_apart_stay_pairs() {
+        let samples = TOGETHER / 3;
+        let filled = |value: f32| Tensor::full(value, samples, &Device::Cpu).unwrap().into();
+        let mut history = History::new(2);
+        for (s, y) in [(0.5, 1.0), (0.25, 2.0)] {
+            let halves = [s, y].map(|value| vector::halved(&filled(value)).unwrap());
+            let [s, y] = halves;
+            assert!(history.push(s, y).unwrap());
+        }
+        let finer = |coarse: &Tensor| Ok(coarse.narrow(0, 0, samples / 2)?.contiguous()?);
+        let resized = history.resized(2, &finer, &Home::Device(Device::Cpu)).unwrap();
+        let first = |half: &Vector| {
+            let values = vector::widened(half).unwrap().to_tensor().unwrap();
+            assert_eq!(values.elem_count(), samples / 2);
+            values.get(0).unwrap().to_scalar::<f32>().unwrap()
+        };
+        let steps: Vec<f32> = resized.steps().map(first).collect();
+        let changes: Vec<f32> = resized.changes().map(first).collect();
+        // Half as many samples, so each says twice as much of the gradient.
+        assert_eq!((steps, changes), (vec![0.5, 0.25], vec![2.0, 4.0]));
     }
 }

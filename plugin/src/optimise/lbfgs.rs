@@ -12,12 +12,10 @@
 //! pair on, the curvature gives the scale. Whatever is wrong with a direction (an ascent, a search that fails), the
 //! remedy is the same: forget the history and go along the projected gradient again.
 
-use candle_core::Tensor;
-
-use super::history::{History, Identity, Metric, Point};
+use super::history::{History, Identity, Metric, Point, Resample};
 use super::line_search::{self, Trial, Verdict};
 use super::plateau::Plateau;
-use super::{Ending, Optimiser, Problem, Step, Vector, vector};
+use super::{Ending, Home, Optimiser, Problem, Step, Vector, vector};
 use crate::Result;
 
 /// The settings of [`Lbfgs`].
@@ -136,8 +134,8 @@ impl Lbfgs {
         self.search = None;
     }
 
-    /// The optimiser on another grid, its curvature carried along: `resample` maps a picture to the new grid, wherever
-    /// that is to live, and is applied to the best picture and to every pair of the history. A pair that lost its positive
+    /// The optimiser on another grid, its curvature carried along to `home`: `resample` maps a picture to the new grid,
+    /// and is applied to the best picture and to every pair of the history. A pair that lost its positive
     /// curvature on the way is dropped, and so are the oldest beyond `history`. Counts of evaluations and losses start
     /// anew, since the new grid's loss is another function.
     ///
@@ -146,16 +144,18 @@ impl Lbfgs {
         mut self,
         history: usize,
         metric: Box<dyn Metric>,
-        resample: &dyn Fn(&Tensor) -> Result<Vector>,
+        resample: &Resample,
+        home: &Home,
     ) -> Result<Self> {
         let options = LbfgsOptions {
             history,
             ..self.options
         };
         self.rest(history);
-        let mut resized = Self::with_metric(&resample(&self.best.0.to_tensor()?)?, options, metric)?;
+        let best = home.bring(&resample(&self.best.0.to_tensor()?)?)?;
+        let mut resized = Self::with_metric(&best, options, metric)?;
         drop((self.x, self.best));
-        resized.history = self.history.resized(history, resample)?;
+        resized.history = self.history.resized(history, resample, home)?;
         resized.change = self.change;
         Ok(resized)
     }
