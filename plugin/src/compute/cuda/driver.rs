@@ -42,6 +42,7 @@ pub struct Card {
     context: Context,
     module: sys::CUmodule,
     stream: sys::CUstream,
+    /// Null where the card lacks one that it may lack.
     functions: Vec<sys::CUfunction>,
     clock: Clock,
 }
@@ -145,12 +146,28 @@ impl Drop for Context {
     }
 }
 
+/// The kernels from the first of these images, which are PTX or packed machine code, that the driver takes.
+fn load(images: &[&[u8]]) -> Result<sys::CUmodule, DriverError> {
+    let mut outcome = Err(DriverError(sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU));
+    for image in images {
+        // Aligned as packed images are in a program, and ended by a 0, as PTX is to be.
+        let mut aligned = vec![0u64; image.len() / size_of::<u64>() + 1];
+        bytemuck::cast_slice_mut(&mut aligned)[..image.len()].copy_from_slice(image);
+        // SAFETY: packed images tell their length, and PTX ends with a 0.
+        outcome = unsafe { result::module::load_data(aligned.as_ptr().cast::<c_void>()) };
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
 impl Card {
-    /// Takes a card into use, and loads the kernels from PTX.
+    /// Takes a card into use, and loads the kernels from the first of these images that the driver takes.
     ///
     /// # Errors
     /// [`Error::Device`] where there is no driver or no such card, or it is too old; [`Error::Memory`] where it is full.
-    pub fn open(number: usize, ptx: &str) -> Result<Arc<Self>> {
+    pub fn open(number: usize, images: &[&[u8]]) -> Result<Arc<Self>> {
         // Not by listing them, which would make a context on every card.
         let count = count()?;
         if number >= count {
@@ -162,9 +179,7 @@ impl Card {
         }
         let fails = |error| failure(&format!("cuda:{number}"), error);
         let context = Context::hold(number)?;
-        let image = CString::new(ptx).map_err(|error| Error::Internal(error.to_string()))?;
-        // SAFETY: the image is PTX that ends with a 0.
-        let module = unsafe { result::module::load_data(image.as_ptr().cast::<c_void>()) }.map_err(fails)?;
+        let module = load(images).map_err(fails)?;
         let mut card = Self {
             number,
             name: context.name(number)?,
@@ -178,7 +193,10 @@ impl Card {
         for kernel in Kernel::ALL {
             let name = CString::new(kernel.name()).map_err(|error| Error::Internal(error.to_string()))?;
             // SAFETY: the module is loaded.
-            let function = unsafe { result::module::get_function(card.module, name) }.map_err(fails)?;
+            let function = match unsafe { result::module::get_function(card.module, name) } {
+                Err(_) if kernel.may_lack() => std::ptr::null_mut(),
+                other => other.map_err(fails)?,
+            };
             card.functions.push(function);
         }
         Ok(Arc::new(card))
@@ -187,6 +205,11 @@ impl Card {
     /// What its maker calls it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it has the kernels that are for cards of compute capability 9.0 alone.
+    pub fn is_hopper(&self) -> bool {
+        self.functions.iter().all(|function| !function.is_null())
     }
 
     /// How much of its memory nobody uses.
@@ -230,6 +253,10 @@ impl Card {
         if given != kernel.signature() {
             return Err(Error::Internal(format!("{} does not take {given}", kernel.name())));
         }
+        let function = self.functions[kernel.index()];
+        if function.is_null() {
+            return Err(Error::Internal(format!("{} has no {}", self.name, kernel.name())));
+        }
         let size = |blocks: usize| {
             u32::try_from(blocks).map_err(|_| Error::Memory("the picture is too large for a card".into()))
         };
@@ -238,16 +265,8 @@ impl Card {
         self.enter()?;
         // SAFETY: number and types of the arguments are the kernel's, and they are copied before this returns. The
         // addresses among them belong to the card; one that is wrong faults there and comes back as an error.
-        let launched = unsafe {
-            result::launch_kernel(
-                self.functions[kernel.index()],
-                grid,
-                (kernel.threads(), 1, 1),
-                0,
-                self.stream,
-                &mut pointers,
-            )
-        };
+        let launched =
+            unsafe { result::launch_kernel(function, grid, (kernel.threads(), 1, 1), 0, self.stream, &mut pointers) };
         self.checked(launched)
     }
 }

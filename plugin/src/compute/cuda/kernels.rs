@@ -8,19 +8,46 @@ use std::ffi::c_void;
 /// The kernels, for compute capability 8.0 and up; made by `kernels/make.py`.
 pub const PTX: &str = include_str!("kernels/kernels.ptx");
 
+/// Machine code of them, for cards of today and drivers of CUDA 13 and up, which load it in no time.
+const PACKED: &[u8] = include_bytes!("kernels/kernels.fatbin");
+
+/// What kernels can be loaded from: of PTX, drivers make machine code by themselves, which takes them seconds at first.
+pub const IMAGES: [&[u8]; 2] = [PACKED, PTX.as_bytes()];
+
 /// A kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(usize);
 
 /// Name, threads of a block, and the kinds of the arguments: `p`ointer, `i`nt, `f`loat, `w`indow, `n`ormalisation.
-const TABLE: [(&str, u32, &str); 54] = [
+const TABLE: [(&str, u32, &str); 79] = [
     ("convolve_forward_f32", 128, "ppppppiiii"),
-    ("convolve_forward_tf32", 128, "ppppppiiii"),
-    ("convolve_forward_bf16", 128, "ppppppiiii"),
+    ("convolve_forward_wide_tf32", 128, "ppppppiiii"),
+    ("convolve_forward_narrow_tf32", 128, "ppppppiiii"),
+    ("convolve_forward_small_tf32", 128, "ppppppiiii"),
+    ("convolve_forward_wide_bf16", 128, "ppppppiiii"),
+    ("convolve_forward_narrow_bf16", 128, "ppppppiiii"),
+    ("convolve_forward_small_bf16", 128, "ppppppiiii"),
+    ("convolve_forward_hopper_wide_tf32", 128, "ppppppiiii"),
+    ("convolve_forward_hopper_narrow_tf32", 128, "ppppppiiii"),
+    ("convolve_forward_hopper_small_tf32", 128, "ppppppiiii"),
+    ("convolve_forward_hopper_wide_bf16", 128, "ppppppiiii"),
+    ("convolve_forward_hopper_narrow_bf16", 128, "ppppppiiii"),
+    ("convolve_forward_hopper_small_bf16", 128, "ppppppiiii"),
     ("convolve_backward_f32", 128, "ppppiiii"),
-    ("convolve_backward_tf32", 128, "ppppiiii"),
-    ("convolve_backward_bf16", 128, "ppppiiii"),
+    ("convolve_backward_wide_tf32", 128, "ppppiiii"),
+    ("convolve_backward_narrow_tf32", 128, "ppppiiii"),
+    ("convolve_backward_small_tf32", 128, "ppppiiii"),
+    ("convolve_backward_wide_bf16", 128, "ppppiiii"),
+    ("convolve_backward_narrow_bf16", 128, "ppppiiii"),
+    ("convolve_backward_small_bf16", 128, "ppppiiii"),
+    ("convolve_backward_hopper_wide_tf32", 128, "ppppiiii"),
+    ("convolve_backward_hopper_narrow_tf32", 128, "ppppiiii"),
+    ("convolve_backward_hopper_small_tf32", 128, "ppppiiii"),
+    ("convolve_backward_hopper_wide_bf16", 128, "ppppiiii"),
+    ("convolve_backward_hopper_narrow_bf16", 128, "ppppiiii"),
+    ("convolve_backward_hopper_small_bf16", 128, "ppppiiii"),
     ("picture_forward", 128, "pppnpppii"),
+    ("picture_forward_tf32", 128, "pppnpppii"),
     ("picture_forward_bf16", 128, "pppnpppii"),
     ("picture_backward", 128, "ppnpii"),
     ("picture_backward_bf16", 128, "ppnpii"),
@@ -29,12 +56,15 @@ const TABLE: [(&str, u32, &str); 54] = [
     ("pool_max_back", 256, "ppppiii"),
     ("pool_max_back_bf16", 256, "ppppiii"),
     ("pool_average", 256, "ppiii"),
+    ("pool_average_tf32", 256, "ppiii"),
     ("pool_average_bf16", 256, "ppiii"),
     ("pool_average_back", 256, "pppiii"),
     ("pool_average_back_bf16", 256, "pppiii"),
     ("pool_l2", 256, "ppfiii"),
+    ("pool_l2_tf32", 256, "ppfiii"),
     ("pool_l2_bf16", 256, "ppfiii"),
     ("pool_l2_back", 256, "pppppfiii"),
+    ("pool_l2_back_tf32", 256, "pppppfiii"),
     ("pool_l2_back_bf16", 256, "pppppfiii"),
     ("second_moments_f32", 128, "ppwiip"),
     ("second_moments_tf32", 128, "ppwiip"),
@@ -47,6 +77,7 @@ const TABLE: [(&str, u32, &str); 54] = [
     ("hold", 256, "pwip"),
     ("squared_distance", 256, "ppwip"),
     ("inject_content", 256, "ppppwip"),
+    ("inject_content_tf32", 256, "ppppwip"),
     ("inject_content_bf16", 256, "ppppwip"),
     ("symmetric", 256, "pip"),
     ("rate_f32", 128, "pif"),
@@ -95,7 +126,7 @@ impl Kernel {
     pub const VARY: Self = Self::named("vary");
 
     /// The one of this name, which the table has: otherwise this does not compile.
-    const fn named(name: &str) -> Self {
+    pub(super) const fn named(name: &str) -> Self {
         let mut index = 0;
         while !equal(TABLE[index].0.as_bytes(), name.as_bytes()) {
             index += 1;
@@ -124,6 +155,11 @@ impl Kernel {
         TABLE[self.0].0
     }
 
+    /// Whether a card may be without it, as it is made for one generation of them.
+    pub fn may_lack(self) -> bool {
+        self.name().contains("_hopper_")
+    }
+
     /// The threads of a block.
     pub fn threads(self) -> u32 {
         TABLE[self.0].1
@@ -148,7 +184,7 @@ const fn equal(a: &[u8], b: &[u8]) -> bool {
 pub enum Precision {
     /// Products in float32.
     Float32,
-    /// Products of operands rounded to 10 bits, on tensor cores; sums and maps are in float32.
+    /// Products on tensor cores, of maps and weights that are kept to 10 bits; sums are in float32.
     Tf32,
     /// A draft: maps, gradients and weights are in bfloat16, of 8 bits, and so are the operands of convolutions, on tensor
     /// cores; sums are in float32. Statistics are as with TF32, of features that were not rounded.
@@ -169,21 +205,13 @@ impl Precision {
         Kernel(float32.0 + self as usize)
     }
 
-    /// Of a kernel for maps in float32, and one for maps in bfloat16 after it.
+    /// Of a kernel for maps of floats, be they kept to fewer bits or not, and one for maps in bfloat16 after it.
     fn of_maps(self, float32: Kernel) -> Kernel {
         Kernel(float32.0 + usize::from(self == Self::Bfloat16))
     }
 
-    pub(super) fn convolve_forward(self) -> Kernel {
-        self.of_arithmetics(const { Kernel::named("convolve_forward_f32") })
-    }
-
-    pub(super) fn convolve_backward(self) -> Kernel {
-        self.of_arithmetics(const { Kernel::named("convolve_backward_f32") })
-    }
-
     pub(super) fn picture_forward(self) -> Kernel {
-        self.of_maps(const { Kernel::named("picture_forward") })
+        self.of_arithmetics(const { Kernel::named("picture_forward") })
     }
 
     pub(super) fn picture_backward(self) -> Kernel {
@@ -199,7 +227,7 @@ impl Precision {
     }
 
     pub(super) fn pool_average(self) -> Kernel {
-        self.of_maps(const { Kernel::named("pool_average") })
+        self.of_arithmetics(const { Kernel::named("pool_average") })
     }
 
     pub(super) fn pool_average_back(self) -> Kernel {
@@ -207,11 +235,11 @@ impl Precision {
     }
 
     pub(super) fn pool_l2(self) -> Kernel {
-        self.of_maps(const { Kernel::named("pool_l2") })
+        self.of_arithmetics(const { Kernel::named("pool_l2") })
     }
 
     pub(super) fn pool_l2_back(self) -> Kernel {
-        self.of_maps(const { Kernel::named("pool_l2_back") })
+        self.of_arithmetics(const { Kernel::named("pool_l2_back") })
     }
 
     pub(super) fn second_moments(self) -> Kernel {
@@ -224,7 +252,7 @@ impl Precision {
     }
 
     pub(super) fn inject_content(self) -> Kernel {
-        self.of_maps(const { Kernel::named("inject_content") })
+        self.of_arithmetics(const { Kernel::named("inject_content") })
     }
 
     /// What measures how many products can be made.

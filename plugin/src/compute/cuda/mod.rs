@@ -7,13 +7,14 @@
 //!
 //! From the bottom up:
 //!
-//! - `kernels/`, the kernels' sources, which also compile as C++ and run on emulated threads; the PTX made of them, and
-//!   the script that makes it;
+//! - `kernels/`, the kernels' sources, which also compile as C++ and run on emulated threads; the PTX and the machine code
+//!   made of them, and the script that makes both;
 //! - [`driver`], what is needed of NVIDIA's driver, looked up when a card is first asked for;
 //! - [`kernels`], what the kernels are called and take;
 //! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there; [`statistics`], what is
 //!   read and written at every step;
-//! - [`pass`] and [`measures`], once up and down the network; [`replay`], the same as a graph;
+//! - [`tile`], what a block of a convolution makes; [`pass`] and [`measures`], once up and down the network; [`replay`],
+//!   the same as a graph;
 //! - [`space`], [`vectors`] and [`pictures`], an optimiser's vectors, which stay on the card, and what is done with them there;
 //! - [`profile`], what bounds each kernel.
 //!
@@ -34,6 +35,7 @@ mod space;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod vectors;
 mod weights;
 
@@ -92,7 +94,7 @@ impl CudaBackend {
     /// # Errors
     /// [`Error::Device`] when it cannot be used, [`Error::Memory`] when it has no room for the weights.
     pub fn new(network: &Network, number: usize, precision: Precision) -> Result<Self> {
-        let card = Card::open(number, kernels::PTX)?;
+        let card = Card::open(number, &kernels::IMAGES)?;
         let weights = Weights::new(&card, network, precision)?;
         let fault_of_graphs = replay::try_out(&card).err();
         Ok(Self {

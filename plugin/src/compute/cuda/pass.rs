@@ -7,12 +7,13 @@ use super::driver::{Card, Memory};
 use super::kernels::{Argument, MapWindow, Precision};
 use super::layout::{LayerRoom, Layout, PartRoom, PooledRoom, measures};
 use super::part::Part;
+use super::tile::Tile;
 use super::weights::Weights;
 use crate::compute::Pooling;
 use crate::network::Layer;
 use crate::{Error, Result};
 
-/// Pixels that a block of the convolutions deals with, and channels that one of products does.
+/// Pixels that a block deals with, and channels that one of products does.
 pub(super) const PIXELS: usize = 128;
 pub(super) const CHANNELS: usize = 64;
 /// Rows and columns that a block of conv1_1 deals with.
@@ -118,7 +119,6 @@ impl Pass<'_> {
     fn convolve_forward(&self, room: &LayerRoom, input: usize, output: usize, kept: Option<usize>) -> Result<()> {
         let layer = room.layer;
         let (height, width) = self.size(layer);
-        let blocks = (height * width).div_ceil(PIXELS);
         let (weights, bias) = (self.weights.forward(layer), self.weights.bias(layer));
         let (input, output, positive) = (self.at(input), self.at(output), self.at(room.positive));
         let kept = kept.map_or(Argument::NULL, |kept| self.at(kept));
@@ -132,9 +132,15 @@ impl Pass<'_> {
         let mut arguments = [
             input, weights, bias, output, kept, positive, rows, columns, inputs, outputs,
         ];
-        let grid = (blocks, layer.outputs() / CHANNELS);
-        self.card
-            .launch(self.weights.precision.convolve_forward(), grid, &mut arguments)
+        let (tile, blocks) = self.tile(layer, layer.outputs());
+        self.card.launch(tile.forward, (blocks, 1), &mut arguments)
+    }
+
+    /// The tile for a layer's map with so many channels, and the blocks that cover it.
+    fn tile(&self, layer: Layer, channels: usize) -> (Tile, usize) {
+        let (height, width) = self.size(layer);
+        let tile = Tile::of(self.weights.precision, self.card.is_hopper(), height, width, channels);
+        (tile, tile.blocks(height, width, channels))
     }
 
     /// From the derivatives of statistics, which are in the block, to that of the picture, which is left in the picture's
@@ -155,7 +161,6 @@ impl Pass<'_> {
             }
             let (height, width) = self.size(layer);
             let [rows, columns, inputs, outputs] = [height, width, layer.inputs(), layer.outputs()].map(Argument::size);
-            let blocks = (height * width).div_ceil(PIXELS);
             let (from, weights) = (self.at(gradient), self.weights.backward(layer));
             let Some(below) = layer.index().checked_sub(1).map(|below| &self.layout.layers[below]) else {
                 let scaling = Argument::Scaling(self.weights.scaling);
@@ -168,9 +173,8 @@ impl Pass<'_> {
                 None => self.at(below.positive),
             };
             let mut arguments = [from, weights, mask, self.at(other), rows, columns, outputs, inputs];
-            let grid = (blocks, layer.inputs() / CHANNELS);
-            self.card
-                .launch(self.weights.precision.convolve_backward(), grid, &mut arguments)?;
+            let (tile, blocks) = self.tile(layer, layer.inputs());
+            self.card.launch(tile.backward, (blocks, 1), &mut arguments)?;
             if let Some(pooled) = below.pooled {
                 self.pull_back(below, pooled, other, gradient)?;
             } else {

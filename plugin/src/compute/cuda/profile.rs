@@ -158,10 +158,9 @@ fn describe(timed: &Timed) -> KernelProfile {
     let is_given = |argument: usize| !matches!(timed.arguments[argument], Argument::Pointer(0));
     let number = if name.ends_with("_bf16") { 2 } else { 4 };
     let pixels = window.map_or(0, |window| (window.height * window.width) as usize);
-    let base = name
-        .trim_end_matches("_bf16")
-        .trim_end_matches("_tf32")
-        .trim_end_matches("_f32");
+    let base = ["_bf16", "_tf32", "_f32", "_wide", "_narrow", "_small", "_hopper"]
+        .iter()
+        .fold(name, |name, suffix| name.trim_end_matches(suffix));
     let (operations, bytes) = match (base, &sizes[..]) {
         ("convolve_forward", &[height, width, inputs, outputs]) => {
             let (pixels, weights) = (height * width, 9 * inputs * outputs);
@@ -238,9 +237,16 @@ fn describe(timed: &Timed) -> KernelProfile {
 
 fn arithmetic(name: &str) -> Precision {
     match name {
-        "convolve_forward_bf16" | "convolve_backward_bf16" => Precision::Bfloat16,
+        name if name.starts_with("convolve_") && name.ends_with("_bf16") => Precision::Bfloat16,
         // Statistics of a draft are in TF32.
-        name if name.ends_with("_tf32") || name == "inject_moments_bf16" => Precision::Tf32,
+        "inject_moments_bf16" => Precision::Tf32,
+        name if name.ends_with("_tf32")
+            && !["picture_", "pool_", "inject_content"]
+                .iter()
+                .any(|of| name.starts_with(of)) =>
+        {
+            Precision::Tf32
+        }
         _ => Precision::Float32,
     }
 }

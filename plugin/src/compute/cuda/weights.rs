@@ -7,6 +7,9 @@ use super::kernels::{Argument, Precision, Scaling};
 use crate::Result;
 use crate::network::{Convolution, Layer, Network};
 
+/// Words of input channels that a kernel takes at once.
+const WORDS_DEEP: usize = 16;
+
 /// All weights, in one piece of memory.
 pub struct Weights {
     memory: Memory,
@@ -20,10 +23,10 @@ pub struct Weights {
 /// Where a layer's weights are.
 struct Offsets {
     bias: usize,
-    /// `[9 inputs][outputs]`, or conv1_1's `[3][9][64]`, which are in float32 always.
+    /// `[inputs / 16][9][4][outputs][4]`, with 32 and 8 in place of 16 and the last 4 in bfloat16; or conv1_1's `[3][9][64]`,
+    /// which are in float32 always.
     forward: usize,
-    /// `[9 outputs][inputs]`; conv1_1's kernel turns the other one itself. In bfloat16, the numbers of two rows that follow
-    /// one another lie in a word, here as in `forward`.
+    /// The same of the convolution turned round; conv1_1's kernel turns the other one itself.
     backward: usize,
 }
 
@@ -40,10 +43,16 @@ impl Weights {
             end += values.len();
             memory.write(place, values).map(|()| place)
         };
-        let stored = |weights: Vec<f32>, columns: usize| match precision {
-            Precision::Float32 | Precision::Tf32 => bytemuck::cast_slice(&weights).to_vec(),
-            Precision::Bfloat16 => bytemuck::cast_slice(&paired(&weights, columns)).to_vec(),
+        let stored = |weights: Vec<f32>| match precision {
+            Precision::Float32 => bytemuck::cast_slice(&weights).to_vec(),
+            Precision::Tf32 => {
+                bytemuck::cast_slice(&weights.into_iter().map(nearest_tf32).collect::<Vec<_>>()).to_vec()
+            }
+            Precision::Bfloat16 => {
+                bytemuck::cast_slice(&weights.into_iter().map(half::bf16::from_f32).collect::<Vec<_>>()).to_vec()
+            }
         };
+        let deep = WORDS_DEEP * size_of::<f32>() / precision.bytes_of_number();
         let mut layers = Vec::new();
         for (&layer, convolution) in Layer::ALL.iter().zip(&network.convolutions) {
             let forward = match layer.index() {
@@ -53,15 +62,15 @@ impl Weights {
                     |output, input, tap| (input * 9 + tap) * layer.outputs() + output,
                 )))?,
                 _ => {
-                    let place = |output, input, tap| (tap * layer.inputs() + input) * layer.outputs() + output;
-                    put(&stored(ordered(convolution, layer, place), layer.outputs()))?
+                    let place = |output, input, tap| in_planes(input, tap, output, layer.outputs(), deep);
+                    put(&stored(ordered(convolution, layer, place)))?
                 }
             };
             let backward = match layer.index() {
                 0 => forward,
                 _ => {
-                    let place = |output, input, tap| ((8 - tap) * layer.outputs() + output) * layer.inputs() + input;
-                    put(&stored(ordered(convolution, layer, place), layer.inputs()))?
+                    let place = |output, input, tap: usize| in_planes(output, 8 - tap, input, layer.inputs(), deep);
+                    put(&stored(ordered(convolution, layer, place)))?
                 }
             };
             let bias = put(bytemuck::cast_slice(&convolution.bias))?;
@@ -122,12 +131,14 @@ fn ordered(convolution: &Convolution, layer: Layer, place: impl Fn(usize, usize,
     weights
 }
 
-/// Rows of so many weights in bfloat16: a word for those of two rows, the first in its lower half.
-fn paired(weights: &[f32], columns: usize) -> Vec<u32> {
-    let bits = |weight: &f32| u32::from(half::bf16::from_f32(*weight).to_bits());
-    let pairs = weights.chunks_exact(2 * columns).flat_map(|rows| {
-        let (first, second) = rows.split_at(columns);
-        first.iter().zip(second)
-    });
-    pairs.map(|(first, second)| bits(first) | bits(second) << 16).collect()
+/// Where a weight lies, of a channel that is summed over at some tap to one of so many: by so many of the former, which
+/// lie in four planes.
+fn in_planes(from: usize, tap: usize, to: usize, outputs: usize, deep: usize) -> usize {
+    let side = deep / 4;
+    (((from / deep * 9 + tap) * 4 + from % deep / side) * outputs + to) * side + from % side
+}
+
+/// The nearest number of 10 bits, as which tensor cores take it in TF32; of two that are as near, the one farther from 0.
+fn nearest_tf32(weight: f32) -> f32 {
+    f32::from_bits((weight.to_bits() + 0x1000) & !0x1fff)
 }

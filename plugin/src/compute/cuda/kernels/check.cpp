@@ -1,7 +1,7 @@
 // Holds every kernel, run on emulated threads, against the plainest loops in double. A test of the plugin builds it with
 // a C++ compiler and runs it; it prints what each kernel is off by, and fails where that is too much. All of it is done
 // once for each of several orders of blocks and warps, and must have the same bits in each.
-#include "all.cu"
+#include "every.cu"
 
 #include <array>
 #include <random>
@@ -86,16 +86,17 @@ std::vector<Number> stored(const Floats& values)
     return {values.begin(), values.end()};
 }
 
-// `[9][inputs][outputs]`, as kernels read it: pairs of inputs in a word where a word has room for two.
-Floats in_words(const std::vector<float>& weights, int) { return weights; }
-
-Bits in_words(const std::vector<Bfloat16>& weights, int outputs)
+// Weights `[9][inputs][outputs]` as kernels read them: by so many inputs at a time, a quarter of which lie side by side.
+template <class Number>
+std::vector<Number> in_words(const std::vector<Number>& weights, int inputs, int outputs)
 {
-    Bits words(weights.size() / 2);
-    for (size_t word = 0; word < words.size(); word++) {
-        size_t first = word / outputs * 2 * outputs + word % outputs;
-        words[word] = weights[first].bits | static_cast<unsigned>(weights[first + outputs].bits) << 16;
-    }
+    constexpr int DEEP = 64 / sizeof(Number), SIDE = DEEP / 4;
+    std::vector<Number> words(weights.size());
+    for (int tap = 0; tap < 9; tap++)
+        for (int i = 0; i < inputs; i++)
+            for (int o = 0; o < outputs; o++)
+                words[(((i / DEEP * 9 + tap) * 4 + i % DEEP / SIDE) * outputs + o) * SIDE + i % SIDE] =
+                    weights[(tap * inputs + i) * outputs + o];
     return words;
 }
 
@@ -120,19 +121,31 @@ std::vector<double> convolved(const std::vector<Number>& input, const std::vecto
     return output;
 }
 
-template <class Number>
-void convolutions(Mode mode, int height, int width, int inputs, int outputs)
+// What a block makes: rows of 8 pixels, and channels.
+struct Tile
 {
+    const char* name;
+    int rows, columns;
+};
+
+template <class Number>
+void convolutions(Tile tile, Mode mode, int height, int width, int inputs, int outputs)
+{
+    if (outputs % tile.columns != 0)
+        return;
     size_t pixels = static_cast<size_t>(height) * width, elements = pixels * outputs;
     auto input = stored<Number>(noise(pixels * inputs, 1)), weights = stored<Number>(noise(9ull * inputs * outputs, 2));
     Floats bias = noise(outputs, 3), features(elements, 9.0f);
     auto sums = convolved(input, weights, height, width, inputs, outputs);
-    auto words = in_words(weights, outputs);
+    auto words = in_words(weights, inputs, outputs);
+    auto numbers = reinterpret_cast<const float*>(words.data());
+    unsigned grid = blocks(height, tile.rows) * blocks(width, 8) * (outputs / tile.columns);
+    std::string kind = std::string(tile.name) + mode.suffix;
     Bits below = bits(elements, 4), positive(elements / 32);
-    std::string size = std::to_string(height) + " x " + std::to_string(width) + mode.suffix;
+    std::string size = std::to_string(height) + " x " + std::to_string(width) + kind;
     std::vector<Number> output(elements, 9.0f);
-    launch((std::string("convolve_forward") + mode.suffix).c_str(), blocks(pixels, 128), outputs / 64, 128, input.data(),
-           words.data(), bias.data(), output.data(), features.data(), positive.data(), height, width, inputs, outputs);
+    launch(("convolve_forward" + kind).c_str(), grid, 1, 128, input.data(), numbers, bias.data(), output.data(),
+           features.data(), positive.data(), height, width, inputs, outputs);
     std::vector<double> expected = sums;
     bool are_bits_right = true;
     for (size_t i = 0; i < elements; i++) {
@@ -145,8 +158,8 @@ void convolutions(Mode mode, int height, int width, int inputs, int outputs)
 
     for (bool is_masked : {true, false}) {
         const unsigned* mask = is_masked ? below.data() : nullptr;
-        launch((std::string("convolve_backward") + mode.suffix).c_str(), blocks(pixels, 128), outputs / 64, 128,
-               input.data(), words.data(), mask, output.data(), height, width, inputs, outputs);
+        launch(("convolve_backward" + kind).c_str(), grid, 1, 128, input.data(), numbers, mask, output.data(), height, width,
+               inputs, outputs);
         expected = sums;
         for (size_t i = 0; is_masked && i < elements; i++)
             expected[i] *= bit(below, i);
@@ -195,8 +208,9 @@ void picture(const std::string& suffix, double bound, int height, int width)
         for (int pixel = 0; pixel < pixels; pixel++)
             at_planes[normalisation.channels[channel] * pixels + pixel] =
                 at_normal[pixel * 3 + channel] * normalisation.scale[channel];
-    launch(("picture_backward" + suffix).c_str(), tiles, 1, 128, gradient.data(), weights.data(), normalisation,
-           back.data(), height, width);
+    // A gradient of fewer digits is a gradient of floats.
+    std::string backward = "picture_backward" + (suffix == TF32.suffix ? "" : suffix);
+    launch(backward.c_str(), tiles, 1, 128, gradient.data(), weights.data(), normalisation, back.data(), height, width);
     compare("its gradient", back, at_planes, 1e-6);
 }
 
@@ -212,6 +226,10 @@ void poolings(const std::string& suffix, double bound, int height, int width, in
     auto input = stored<Number>(features), gradient = stored<Number>(noise(outside, 2));
     Bits positive = bits(inside, 3);
     for (std::string name : {"max", "average", "l2"}) {
+        // What leaves digits as they are is not there for fewer of them.
+        if (name == "max" && suffix == TF32.suffix)
+            continue;
+        std::string back_suffix = name == "average" && suffix == TF32.suffix ? "" : suffix;
         float scale = 1.56f;
         std::vector<Number> output(outside), back(inside, 9.0f);
         std::vector<unsigned char> winners(outside);
@@ -240,7 +258,8 @@ void poolings(const std::string& suffix, double bound, int height, int width, in
                 }
         unsigned out = blocks(outside, 256), in = blocks((height + 1) / 2 * ((width + 1) / 2) * channels / 4, 256);
         auto call = [&](const char* end, unsigned across, auto... arguments) {
-            launch(("pool_" + name + end + suffix).c_str(), across, 1, 256, arguments..., height, width, channels);
+            std::string kind = *end == 0 ? suffix : back_suffix;
+            launch(("pool_" + name + end + kind).c_str(), across, 1, 256, arguments..., height, width, channels);
         };
         if (name == "max") {
             call("", out, input.data(), output.data(), winners.data());
@@ -307,11 +326,13 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
         launch("second_moments_total", tiles, 64, 256, partial.data(), slices, channels, 0.5f, got.data());
         compare(std::string("second moments") + mode.suffix, got, second, mode.bound);
 
-        Floats gradient = begun;
+        // In TF32, to as many digits.
+        auto fewer = stored<Tf32Number>(begun);
+        Floats gradient = mode.suffix == TF32.suffix ? Floats(fewer.begin(), fewer.end()) : begun;
+        std::vector<double> expected(gradient.begin(), gradient.end());
         launch((std::string("inject_moments") + mode.suffix).c_str(), blocks(inside, 128), channels / 64, 128,
                features.data(), matrix.data(), slopes.data(), weights, positive.data(), window, channels, 0.5f,
                gradient.data());
-        std::vector<double> expected(begun.begin(), begun.end());
         for (int pixel : seen)
             for (int i = 0; i < channels; i++)
                 expected[pixel * channels + i] += pull(pixel, i);
@@ -349,6 +370,10 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
     launch("inject_content", blocks(held.size(), 256), 1, 256, features.data(), held.data(), &slope, positive.data(),
            window, channels, gradient.data());
     compare("their gradient", gradient, expected, 1e-6);
+    auto fewer = stored<Tf32Number>(begun);
+    launch("inject_content_tf32", blocks(held.size(), 256), 1, 256, features.data(), held.data(), &slope, positive.data(),
+           window, channels, fewer.data());
+    compare("their gradient_tf32", fewer, expected, TF32.bound);
     draft = stored<Bfloat16>(begun);
     launch("inject_content_bf16", blocks(held.size(), 256), 1, 256, features.data(), held.data(), &slope, positive.data(),
            window, channels, draft.data());
@@ -372,17 +397,22 @@ void all()
 {
     // A border within a block's pixels, fewer pixels than a block has, and one row.
     for (auto [height, width, inputs, outputs] : {std::array{9, 21, 64, 128}, {2, 3, 128, 64}, {1, 130, 64, 64}}) {
-        convolutions<float>(FLOAT32, height, width, inputs, outputs);
-        convolutions<float>(TF32, height, width, inputs, outputs);
-        convolutions<Bfloat16>(BFLOAT16, height, width, inputs, outputs);
+        convolutions<float>({"", 16, 64}, FLOAT32, height, width, inputs, outputs);
+        for (Tile tile : {Tile{"_wide", 16, 128}, {"_narrow", 16, 64}, {"_small", 8, 64}, {"_hopper_wide", 16, 128},
+                          {"_hopper_narrow", 16, 64}, {"_hopper_small", 8, 64}}) {
+            convolutions<Tf32Number>(tile, TF32, height, width, inputs, outputs);
+            convolutions<Bfloat16>(tile, BFLOAT16, height, width, inputs, outputs);
+        }
     }
     // Less than a block of pixels, and a part of several.
     for (auto [height, width] : {std::pair{5, 21}, {19, 67}}) {
         picture<float>("", 1e-6, height, width);
-        picture<Bfloat16>("_bf16", BFLOAT16.bound, height, width);
+        picture<Tf32Number>("_tf32", TF32.bound, 13, 21);
+    picture<Bfloat16>("_bf16", BFLOAT16.bound, height, width);
     }
     for (auto [height, width, channels] : {std::array{6, 8, 64}, {7, 5, 128}}) {
         poolings<float>("", 1e-6, height, width, channels);
+        poolings<Tf32Number>("_tf32", TF32.bound, height, width, channels);
         poolings<Bfloat16>("_bf16", BFLOAT16.bound, height, width, channels);
     }
     statistics(9, 17, {17, 0, 0, 9, 17}, 64, false);

@@ -59,6 +59,13 @@ KERNEL(256) inject_content(const float* features, const float* held, const float
 }
 ENTRY(inject_content)
 
+KERNEL(256) inject_content_tf32(const float* features, const float* held, const float* slope, const unsigned* positive,
+                                Window window, int channels, Tf32Number* gradient)
+{
+    inject(features, held, slope, positive, window, channels, gradient);
+}
+ENTRY(inject_content_tf32)
+
 KERNEL(256) inject_content_bf16(const float* features, const float* held, const float* slope, const unsigned* positive,
                                 Window window, int channels, Bfloat16* gradient)
 {

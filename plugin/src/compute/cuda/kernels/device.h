@@ -31,6 +31,9 @@ DEVICE void copy_16(void* shared, const void* global, bool is_there)
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(bytes) : "memory");
 }
 
+// Has the second cache fetch the 128 bytes around an address.
+DEVICE void ask_for(const void* global) { asm volatile("prefetch.global.L2 [%0];" ::"l"(global)); }
+
 // Ends a group of copies.
 DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
@@ -128,6 +131,16 @@ struct Bfloat16
     DEVICE operator float() const { return of_bits(static_cast<unsigned>(bits) << 16); }
 };
 
+// A float with 10 bits of mantissa, as maps are kept that tensor cores take in TF32. They cut off what is beyond that; so it
+// is rounded away here, to the nearest, by adding half of the last place that counts.
+struct Tf32Number
+{
+    float value;
+    Tf32Number() = default;
+    DEVICE Tf32Number(float exact) : value(of_bits((bits_of(exact) + 0x1000u) & ~0x1fffu)) {}
+    DEVICE operator float() const { return value; }
+};
+
 // Neighbouring channels of a pixel, as a thread takes them at once: the first is a multiple of four.
 struct Four
 {
@@ -142,6 +155,8 @@ DEVICE Four four(const float* from)
     return {of_bits(a), of_bits(b), of_bits(c), of_bits(d)};
 }
 
+DEVICE Four four(const Tf32Number* from) { return four(&from->value); }
+
 DEVICE Four four(const Bfloat16* from)
 {
     auto [ab, cd] = read_words<2>(from).at;
@@ -153,12 +168,26 @@ DEVICE void put(const Four& value, float* to)
     write_words<4>({bits_of(value[0]), bits_of(value[1]), bits_of(value[2]), bits_of(value[3])}, to);
 }
 
+DEVICE void put(const Four& value, Tf32Number* to)
+{
+    put(Four{{Tf32Number(value[0]), Tf32Number(value[1]), Tf32Number(value[2]), Tf32Number(value[3])}}, &to->value);
+}
+
 DEVICE void put(const Four& value, Bfloat16* to)
 {
     unsigned bits[4];
     UNROLL for (int i = 0; i < 4; i++)
         bits[i] = bits_of_nearest(value[i]);
     write_words<2>({bits[0] | bits[1] << 16, bits[2] | bits[3] << 16}, to);
+}
+
+// Of words that lanes have, those of LANES neighbours together.
+template <int LANES>
+DEVICE unsigned union_of_lanes(unsigned word)
+{
+    UNROLL for (int distance = 1; distance < LANES; distance *= 2)
+        word |= word_of_lane_across(word, distance);
+    return word;
 }
 
 // A lane's place in its warp, and the warp's in its block.

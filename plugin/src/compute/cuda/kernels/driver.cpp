@@ -4,8 +4,8 @@
 //
 // EMULATED_CARD_FAILS_AT=N makes the Nth launch fail, and all that comes after, as a card does that has gone wrong; at 0
 // the kernels cannot be loaded. EMULATED_CARD_IS_FULL_AT=N leaves no memory to be had from the Nth launch on.
-// EMULATED_CARD_REFUSES=NAME:N makes a function refuse its service from the Nth call on. Compiled with WITHOUT_GRAPHS
-// it has none, as older drivers.
+// EMULATED_CARD_REFUSES=NAME:N makes a function refuse its service from the Nth call on. EMULATED_CARD_IS=older leaves it
+// without the kernels that are of one generation of cards alone. Compiled with WITHOUT_GRAPHS it has none, as older drivers.
 //
 // It is as strict as a driver may be. Calls on a thread without a current context are refused, and memory is neither
 // given nor taken back while a stream is being captured. Launches differ in the order of their blocks and warps. Around
@@ -212,7 +212,8 @@ Result cuModuleUnload(std::string* module) { return destroy("modules", module); 
 Result cuModuleGetFunction(void** function, void*, const char* name)
 {
     auto known = emulated::kernels().find(name);
-    if (known == emulated::kernels().end())
+    bool is_older = std::getenv("EMULATED_CARD_IS") != nullptr && std::string(name).find("hopper") != std::string::npos;
+    if (known == emulated::kernels().end() || is_older)
         return NOT_FOUND;
     *function = &known->second;
     return SUCCESS;

@@ -70,6 +70,9 @@ struct Fiber
     // Its copies on their way, in their order, and how many groups it has ended.
     std::vector<Copy> copies;
     size_t groups;
+    // Its part in a warpgroup's products on their way (emulated_warpgroup.h), and whether they see what was copied.
+    std::vector<std::function<void()>> products;
+    bool sees_copies;
 };
 
 struct Block
@@ -114,6 +117,7 @@ inline void spoil(void* memory, size_t bytes)
 // Has those of the thread's copies come that are of no group after the first so many.
 inline void arrive(size_t groups)
 {
+    block.fibers[block.current].sees_copies = false;
     auto& copies = block.fibers[block.current].copies;
     auto next = copies.begin();
     for (; next != copies.end() && next->group < groups; ++next)
@@ -127,6 +131,8 @@ inline void run_fiber()
     (*block.kernel)();
     if (!block.fibers[block.current].copies.empty())
         refuse("a thread ended before its copies had come");
+    if (!block.fibers[block.current].products.empty())
+        refuse("a thread ended before its products were made");
     block.fibers[block.current].state = State::Done;
     _longjmp(block.scheduler, 1);
 }
@@ -201,6 +207,7 @@ inline void run_block(const std::function<void()>& kernel, size_t threads, Order
         fiber.has_begun = false;
         fiber.state = State::Ready;
         fiber.groups = 0;
+        fiber.sees_copies = false;
         getcontext(&fiber.start);
         fiber.start.uc_stack.ss_sp = fiber.stack.data();
         fiber.start.uc_stack.ss_size = fiber.stack.size();

@@ -2,7 +2,7 @@
 // and what its streams do or write down.
 #pragma once
 
-#include "all.cu"
+#include "every.cu"
 
 #include <atomic>
 #include <chrono>

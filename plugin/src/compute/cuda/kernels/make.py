@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Makes kernels.ptx, the CUDA kernels as the plugin carries them. Needs Python, pip and a C++ compiler, but no toolkit.
+"""Makes kernels.ptx and kernels.fatbin, the CUDA kernels as the plugin carries them. Needs Python, pip and a C++
+compiler, but no toolkit.
 
-    make.py                     write the file beside this script
+    make.py                     write the files beside this script
     make.py --check             compile again and compare; write nothing
-    make.py --check-sources     compare the sources with the hash that the file carries; needs no compiler
+    make.py --check-sources     compare the sources with the hash that the files carry; needs no compiler
     make.py --nvcc FILE         take this compiler rather than ask pip for one
 
 The compiler is NVIDIA's nvcc 13.0, from its packages on PyPI, in a folder that is thrown away. PTX is made
@@ -11,7 +12,11 @@ for compute capability 8.0: what a driver makes machine code of for that card an
 set back from the compiler's own to 7.0, the first that has these instructions, so that drivers older than the compiler
 take it as well; NVIDIA's assembler, which refuses an instruction that a version does not have, checks that.
 
-Exit status: 0 done, or the same; 1 the committed file differs; 2 the compiler cannot be had or refuses the sources.
+A driver takes seconds to make machine code of the PTX. So NVIDIA's assembler makes it here, for cards of today, and all
+of it is packed into the other file: drivers as new as the compiler load that in no time. For compute capability 9.0 there
+are more kernels in it (hopper.cu), by instructions that no other has.
+
+Exit status: 0 done, or the same; 1 a committed file differs; 2 the compiler cannot be had or refuses the sources.
 """
 
 import argparse
@@ -26,11 +31,15 @@ PACKAGES = ["nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-cuda-runtime", "nvidi
 RELEASE = "13.0.*"
 HERE = pathlib.Path(__file__).parent
 OUTPUT = HERE / "kernels.ptx"
+PACKED = HERE / "kernels.fatbin"
 PTX_VERSION = "7.0"
-# The assembler is asked for the oldest and for a recent architecture.
-MACHINES = ["sm_80", "sm_90"]
+FLAGS = ["-std=c++17", "-Werror", "all-warnings"]
+# Architectures that there is machine code for. Cards take that of an older one of the same tens.
+MACHINES = [80, 100, 120]
+# The one with kernels of its own, which takes no other's.
+OWN = "90a"
 # Sources that the PTX is not made of.
-OTHERS = ["emulated.h", "emulated_block.h", "emulated_card.h"]
+OTHERS = ["emulated.h", "emulated_block.h", "emulated_card.h", "emulated_warpgroup.h"]
 
 
 class Refused(Exception):
@@ -61,9 +70,9 @@ def fetch(folder):
 
 
 def compile_kernels(nvcc, folder):
-    """The text of the PTX file."""
+    """The contents of both files."""
     made = pathlib.Path(folder) / "made.ptx"
-    run([nvcc, "-std=c++17", "-arch=compute_80", "-ptx", "-Werror", "all-warnings", "all.cu", "-o", made], cwd=HERE)
+    run([nvcc, *FLAGS, "-arch=compute_80", "-ptx", "all.cu", "-o", made], cwd=HERE)
     text, count = re.subn(r"^\.version .*$", f".version {PTX_VERSION}", made.read_text(), flags=re.MULTILINE)
     if count != 1:
         raise Refused("the compiler's PTX has no version")
@@ -73,9 +82,18 @@ def compile_kernels(nvcc, folder):
     lines = [line.rstrip() for line in text.splitlines() if not line.lstrip().startswith(dropped)]
     body = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
     made.write_text(body)
+    tools, packed, images = pathlib.Path(nvcc).parent, pathlib.Path(folder) / "packed", []
     for machine in MACHINES:
-        run([pathlib.Path(nvcc).with_name("ptxas"), f"-arch={machine}", made, "-o", f"{folder}/{machine}"])
-    return f"// Made by make.py from sources with SHA-256 {hash_of_sources()}\n" + body
+        code = f"{folder}/sm_{machine}"
+        run([tools / "ptxas", f"-arch=sm_{machine}", made, "-o", code])
+        images.append(f"--image3=kind=elf,sm={machine},file={code}")
+    code = f"{folder}/sm_{OWN}"
+    run([nvcc, *FLAGS, f"-gencode=arch=compute_{OWN},code=sm_{OWN}", "-cubin", "every.cu", "-o", code], cwd=HERE)
+    images.append(f"--image3=kind=elf,sm={OWN},file={code}")
+    run([tools / "fatbinary", "-64", "--compress-all", "--compress-mode=size", f"--create={packed}", *images])
+    origin = f"// Made by make.py from sources with SHA-256 {hash_of_sources()}\n"
+    # The driver does not look at what comes after the images.
+    return (origin + body).encode(), packed.read_bytes() + origin.encode()
 
 
 def main():
@@ -84,9 +102,10 @@ def main():
     parser.add_argument("--check-sources", action="store_true", help="compare the sources' hash, compile nothing")
     parser.add_argument("--nvcc", metavar="FILE", help="a compiler of CUDA 13.0, with ptxas beside it")
     options = parser.parse_args()
-    committed = OUTPUT.read_text() if OUTPUT.exists() else ""
+    committed = tuple(path.read_bytes() if path.exists() else b"" for path in (OUTPUT, PACKED))
     if options.check_sources:
-        is_current = hash_of_sources() in committed.partition("\n")[0]
+        origins = committed[0].splitlines()[:1] + committed[1].splitlines()[-1:]
+        is_current = len(origins) == 2 and all(hash_of_sources().encode() in origin for origin in origins)
     else:
         try:
             with tempfile.TemporaryDirectory() as folder:
@@ -95,12 +114,13 @@ def main():
             print(f"make.py: {error}", file=sys.stderr)
             return 2
         if not options.check:
-            OUTPUT.write_text(made)
-            print(f"{OUTPUT.name}: {len(made)} bytes")
+            for path, content in zip((OUTPUT, PACKED), made):
+                path.write_bytes(content)
+                print(f"{path.name}: {len(content)} bytes")
             return 0
         is_current = made == committed
     if not is_current:
-        print(f"make.py: {OUTPUT.name} is not what this script makes of the sources", file=sys.stderr)
+        print(f"make.py: {OUTPUT.name} or {PACKED.name} is not what this script makes of the sources", file=sys.stderr)
         return 1
     return 0
 

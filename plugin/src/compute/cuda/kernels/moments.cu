@@ -253,7 +253,7 @@ ENTRY(inject_moments_f32)
 
 KERNEL(THREADS) inject_moments_tf32(const float* features, const float* matrix, const float* means,
                                     const float* weights, const unsigned* positive, Window window, int channels,
-                                    float share, float* gradient)
+                                    float share, Tf32Number* gradient)
 {
     inject<TensorCores<Tf32, Features::PIXELS>>(features, matrix, means, weights, positive, window, channels, share, gradient);
 }

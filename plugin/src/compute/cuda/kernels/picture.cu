@@ -216,6 +216,14 @@ KERNEL(THREADS) picture_forward(const float* picture, const float* weights, cons
 }
 ENTRY(picture_forward)
 
+KERNEL(THREADS) picture_forward_tf32(const float* picture, const float* weights, const float* bias,
+                                     Normalisation normalisation, Tf32Number* output, float* features,
+                                     unsigned* positive, int height, int width)
+{
+    forward(picture, weights, bias, normalisation, output, features, positive, {height, width});
+}
+ENTRY(picture_forward_tf32)
+
 KERNEL(THREADS) picture_forward_bf16(const float* picture, const float* weights, const float* bias,
                                      Normalisation normalisation, Bfloat16* output, float* features,
                                      unsigned* positive, int height, int width)

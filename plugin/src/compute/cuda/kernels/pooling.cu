@@ -182,6 +182,12 @@ KERNEL(256) pool_average(const float* input, float* output, int height, int widt
 }
 ENTRY(pool_average)
 
+KERNEL(256) pool_average_tf32(const Tf32Number* input, Tf32Number* output, int height, int width, int channels)
+{
+    by_average(input, output, {height, width, channels});
+}
+ENTRY(pool_average_tf32)
+
 KERNEL(256) pool_average_bf16(const Bfloat16* input, Bfloat16* output, int height, int width, int channels)
 {
     by_average(input, output, {height, width, channels});
@@ -208,6 +214,12 @@ KERNEL(256) pool_l2(const float* input, float* output, float scale, int height, 
 }
 ENTRY(pool_l2)
 
+KERNEL(256) pool_l2_tf32(const Tf32Number* input, Tf32Number* output, float scale, int height, int width, int channels)
+{
+    by_l2(input, output, scale, {height, width, channels});
+}
+ENTRY(pool_l2_tf32)
+
 KERNEL(256) pool_l2_bf16(const Bfloat16* input, Bfloat16* output, float scale, int height, int width, int channels)
 {
     by_l2(input, output, scale, {height, width, channels});
@@ -220,6 +232,14 @@ KERNEL(256) pool_l2_back(const float* gradient, const float* input, const float*
     l2_back(gradient, input, pooled, positive, output, scale, {height, width, channels});
 }
 ENTRY(pool_l2_back)
+
+KERNEL(256) pool_l2_back_tf32(const Tf32Number* gradient, const float* input, const Tf32Number* pooled,
+                              const unsigned* positive, Tf32Number* output, float scale, int height, int width,
+                              int channels)
+{
+    l2_back(gradient, input, pooled, positive, output, scale, {height, width, channels});
+}
+ENTRY(pool_l2_back_tf32)
 
 KERNEL(256) pool_l2_back_bf16(const Bfloat16* gradient, const float* input, const Bfloat16* pooled,
                               const unsigned* positive, Bfloat16* output, float scale, int height, int width,

@@ -82,8 +82,6 @@ struct Tf32
 
 struct Bf16
 {
-    DEVICE static unsigned operand(float word) { return bits_of(word); }
-
     template <int ROWS, int COLUMNS>
     DEVICE static void multiply(float (&sums)[ROWS][COLUMNS][4], const unsigned (&a)[ROWS][4],
                                 const unsigned (&b)[COLUMNS][2])
