@@ -21,12 +21,7 @@ struct OfWarps
     DEVICE static int column(int) { return lane() / 4; }
     DEVICE static int first_channel() { return warp() % 2 * (COLUMNS / 2); }
     DEVICE static int channel(int pair) { return first_channel() + 8 * pair + lane() % 4 * 2; }
-
-    DEVICE Pair pair(int pixel, int pair) const
-    {
-        const float* of_row = sums[pixel / 2][pair] + pixel % 2 * 2;
-        return {of_row[0], of_row[1]};
-    }
+    DEVICE Pair pair(int pixel, int pair) const { return pair_of_row(sums[pixel / 2][pair], pixel % 2); }
 
     DEVICE void settle() const {}
 

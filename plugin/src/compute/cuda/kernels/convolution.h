@@ -134,6 +134,9 @@ DEVICE Pair pair(const float* from)
     return {of_bits(first), of_bits(second)};
 }
 
+// Of a lane's sums of one product on tensor cores, those of the upper or the lower of its two rows.
+DEVICE Pair pair_of_row(const float (&sums)[4], int row) { return {sums[2 * row], sums[2 * row + 1]}; }
+
 DEVICE void put(Pair value, float* to) { write_words<2>({bits_of(value.first), bits_of(value.second)}, to); }
 
 DEVICE void put(Pair value, Tf32Number* to)

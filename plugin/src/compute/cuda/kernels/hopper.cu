@@ -1,5 +1,5 @@
-// Convolutions by products of warpgroups, in a module of its own: such products are of compute capability 9.0 alone, and
-// those of warps reach some 60 % of what its tensor cores can do, at most.
+// Convolutions by products of warpgroups, which are in the module for compute capability 9.0 alone (every.cu): no other has
+// such products, and those of warps reach some 60 % of what its tensor cores can do, at most.
 #include "convolution.h"
 #include "warpgroup.h"
 
@@ -18,12 +18,7 @@ struct OfWarpgroup
     DEVICE static int row(int pixel) { return 8 * (pixel / 2) + 2 * warp() + pixel % 2; }
     DEVICE static int column(int) { return lane() / 4; }
     DEVICE static int channel(int pair) { return 8 * pair + lane() % 4 * 2; }
-
-    DEVICE Pair pair(int pixel, int pair) const
-    {
-        const float* of_row = sums[pixel / 2][pair] + pixel % 2 * 2;
-        return {of_row[0], of_row[1]};
-    }
+    DEVICE Pair pair(int pixel, int pair) const { return pair_of_row(sums[pixel / 2][pair], pixel % 2); }
 
     // The products of the step before are made, and the copies of this one can be seen by its own.
     DEVICE void settle() const
