@@ -96,7 +96,7 @@ impl Objective {
     /// The loss of a picture with these statistics, and its derivatives with respect to them.
     pub fn evaluate(&self, statistics: &Statistics) -> Result<Valued> {
         let (content, content_gradient) = self.evaluate_content(statistics);
-        // Layers are independent, and their matrices small: each is one thread's work.
+        // Layers are independent, and their matrices small: each is one thread's work, but for products of a Gaussian's.
         let layers = self.style.par_iter().zip(&statistics.moments);
         let layers = layers.map(|(term, regions)| self.evaluate_layer(term, regions));
         let (style, moments): (Vec<f64>, Vec<_>) = layers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
