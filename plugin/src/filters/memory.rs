@@ -31,8 +31,11 @@ const ADAM_RESTING: u64 = 6;
 pub const PIXEL: u64 = 3 * 4;
 /// The bytes of a pixel while a picture is resized: the picture and one plane more.
 const RESIZING: u64 = 4 * 4;
-/// The program, the network's weights as they come, and what the allocator keeps of small pieces.
+/// The program, the network's weights as they come, and what the allocator keeps of small pieces: the most that it comes
+/// to, so that a limit holds.
 pub const PROGRAM: u64 = 120_000_000;
+/// What it mostly comes to, for estimates.
+pub const USUAL_PROGRAM: u64 = 90_000_000;
 
 /// The pictures in main memory while a card paints: the content while it is looked at and, later, the one that was last
 /// fetched from the card, the next one, and a preview of it. A coarser level's history takes as much on its way up.

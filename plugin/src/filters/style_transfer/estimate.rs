@@ -9,7 +9,7 @@ use crate::compute::{self, Backend};
 use crate::filters::Estimate;
 use crate::filters::extent::Extent;
 use crate::filters::means::Means;
-use crate::filters::memory::PROGRAM;
+use crate::filters::memory::USUAL_PROGRAM;
 use crate::filters::schedule::Level;
 use crate::settings::{Device, StyleTransfer};
 use crate::{Error, Result};
@@ -38,7 +38,7 @@ pub fn estimate(content: Size, styles: &[Size], settings: &StyleTransfer) -> Res
     }
     let levels = levels?;
     Ok(Estimate {
-        bytes: PROGRAM + extent.read() + extent.bytes(&*backend, &levels)?,
+        bytes: USUAL_PROGRAM + extent.read() + extent.bytes(&*backend, &levels)?,
         seconds: seconds(&extent, &levels, &Speed::of(settings, &mut *backend)?),
     })
 }
