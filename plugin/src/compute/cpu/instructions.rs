@@ -210,6 +210,17 @@ impl InstructionSet {
         self.packed() != Plain::PACKED
     }
 
+    /// Whether sixteen lanes take several turns of the units that multiply, so that these are slow beside the caches.
+    pub fn takes_turns(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => x86::units_are_halves(),
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx => false,
+            _ => true,
+        }
+    }
+
     /// The fastest that this processor has.
     pub fn detect() -> Self {
         Self::available()[0]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::first::FirstLayer;
 use super::instructions::InstructionSet;
-use super::lanes::{Lanes, WIDTH};
+use super::lanes::{Grid, Lanes, WIDTH};
 use super::outline::Outline;
 use super::weights::{Direction, Kernels, Weights};
 use super::winograd::Variant;
@@ -37,6 +37,7 @@ impl Model {
             weights: TransformedWeights {
                 network: network.clone(),
                 shared: Shared::of(network),
+                choose: Variant::choose,
                 variants: [Variant::F4; Layer::ALL.len()],
                 kept: HashMap::new(),
                 passing: Weights::empty(),
@@ -59,6 +60,8 @@ struct Key {
 pub struct TransformedWeights {
     network: Arc<Network>,
     shared: Arc<Shared>,
+    /// How variants are chosen for a layer.
+    pub choose: fn(InstructionSet, Grid, usize, usize) -> Variant,
     /// `[layer]`.
     variants: [Variant; Layer::ALL.len()],
     /// Those that are kept, from their first use on.
@@ -74,7 +77,7 @@ impl TransformedWeights {
         let mut kept = HashMap::new();
         // The topmost are the largest, and cost the most for the fewest pixels.
         for &Outline { layer, grid, .. } in layers.iter().skip(1).rev() {
-            let variant = Variant::choose(set, grid, layer.inputs(), layer.outputs());
+            let variant = (self.choose)(set, grid, layer.inputs(), layer.outputs());
             self.variants[layer.index()] = variant;
             let bytes = Weights::bytes(variant, layer.inputs(), layer.outputs());
             for direction in [Direction::Forward, Direction::Backward] {

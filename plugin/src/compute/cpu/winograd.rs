@@ -37,6 +37,10 @@ use super::workers::Workers;
 
 /// As many channels as are few.
 const FEW: usize = 128;
+/// As many as have transformed weights that a third cache may hold.
+const SOME: usize = 256;
+/// The pixels of a map that is worth fetching more weights for.
+const LARGE: usize = 96 * 96;
 
 /// How many outputs a tile has on a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,10 +57,21 @@ impl Variant {
     /// All.
     pub const ALL: [Self; 3] = [Self::F2, Self::F4, Self::F6];
 
-    /// The cheapest for a layer of a size. F(6) rounds twice as much as F(4) and is for layers where it saves most: where
-    /// transforms weigh most, with few channels. In parts its weights do not fit into the second cache, and it is slower.
+    /// The cheapest for a layer of a size. F(6) rounds four times as much as F(4), has nearly twice the weights, and is for
+    /// layers where it saves most: where transforms weigh most, with few channels, and, where multiplying is slow beside the
+    /// caches, with as many more as pay for their weights. In parts its weights do not fit into the second cache, and it is
+    /// slower.
     pub fn choose(set: InstructionSet, grid: Grid, inputs: usize, outputs: usize) -> Self {
-        let variants = if inputs.max(outputs) <= FEW && !set.multiplies_parts() {
+        let most = if set.multiplies_parts() {
+            0
+        } else if !set.takes_turns() {
+            FEW
+        } else if grid.pixels() < LARGE {
+            SOME
+        } else {
+            usize::MAX
+        };
+        let variants = if inputs.max(outputs) <= most {
             &Self::ALL[..]
         } else {
             &Self::ALL[..2]

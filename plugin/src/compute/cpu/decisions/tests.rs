@@ -6,6 +6,7 @@ use super::super::InstructionSet;
 use super::super::oracle::{self, noise, relative_error};
 use super::super::tests::comparison::{BOUND, Expected};
 use super::super::tests::{NETWORK, exact, picture, plan, values};
+use super::super::winograd::Variant;
 use super::*;
 use crate::compute::{Plan, Pooling};
 use crate::network::Network;
@@ -13,10 +14,13 @@ use crate::network::Network;
 /// As close to a decision as float32 may take it for the other, relative to the size of a layer's sums.
 const CLOSE: f64 = 1e-5;
 
+fn backend(network: &Arc<Network>, set: InstructionSet) -> CpuBackend {
+    CpuBackend::with_instructions(network.clone(), 2, set).expect("threads")
+}
+
 /// Compares a step with the oracle's by the same decisions. Returns how many of these are not the oracle's own, all
 /// of which must be close, and how far the gradient is from that by its own.
-fn check(network: &Arc<Network>, set: InstructionSet, plan: &Plan, canvas: &[f32], what: &str) -> (usize, f64) {
-    let mut backend = CpuBackend::with_instructions(network.clone(), 2, set).expect("threads");
+fn check(network: &Network, mut backend: CpuBackend, plan: &Plan, canvas: &[f32], what: &str) -> (usize, f64) {
     let sums = oracle::sums(network, plan, &exact(canvas));
     let maps: Vec<_> = sums.iter().map(oracle::rectified).collect();
     let at_picture = Expected::of(network, plan, &maps);
@@ -51,9 +55,26 @@ fn at_pictures_as_they_come_gradients_agree_by_the_same_decisions() {
             };
             let what = format!("{pooling:?} at {height} x {width}");
             let canvas = picture(&plan, 200 + seed);
-            let (mistakes, _) = check(&NETWORK, InstructionSet::detect(), &plan, &canvas, &what);
+            let backend = backend(&NETWORK, InstructionSet::detect());
+            let (mistakes, _) = check(&NETWORK, backend, &plan, &canvas, &what);
             assert!(mistakes <= 3, "{what}: {mistakes} decisions differ");
         }
+    }
+}
+
+/// The network that is built in, with larger tiles than any processor gives it at this size.
+#[test]
+fn in_the_largest_tiles_everywhere_gradients_agree_by_the_same_decisions() {
+    let network = Network::embedded().expect("the network that is built in");
+    for pooling in [Pooling::Max, Pooling::Average, Pooling::L2] {
+        let plan = Plan {
+            pooling,
+            ..plan(101, 83)
+        };
+        let mut backend = backend(&network, InstructionSet::detect());
+        backend.model.weights.choose = |_, _, _, _| Variant::F6;
+        let what = format!("{pooling:?} in tiles of 6 x 6");
+        check(&network, backend, &plan, &picture(&plan, 210), &what);
     }
 }
 
@@ -77,7 +98,8 @@ fn where_rounding_decides_gradients_agree_by_the_same_decisions() {
         let plan = plan(25, 27);
         let canvas = picture(&plan, 300);
         let network = on_the_fence(&plan, &canvas);
-        let (mistakes, own) = check(&network, set, &plan, &canvas, &format!("a fence on {}", set.name()));
+        let backend = backend(&network, set);
+        let (mistakes, own) = check(&network, backend, &plan, &canvas, &format!("a fence on {}", set.name()));
         assert!(mistakes > 20, "only {mistakes} of 256 features fall to the other side");
         assert!(own > 1e-4, "the gradient does not jump: {own:e}");
     }
@@ -87,6 +109,7 @@ fn where_rounding_decides_gradients_agree_by_the_same_decisions() {
 fn in_a_flat_picture_gradients_agree_by_the_same_maxima() {
     let plan = plan(40, 43);
     let canvas = vec![0.6; 3 * 40 * 43];
-    let (mistakes, own) = check(&NETWORK, InstructionSet::detect(), &plan, &canvas, "a flat picture");
+    let backend = backend(&NETWORK, InstructionSet::detect());
+    let (mistakes, own) = check(&NETWORK, backend, &plan, &canvas, "a flat picture");
     assert!(mistakes > 20 && own > 1e-4, "{mistakes} maxima differ, {own:e}");
 }

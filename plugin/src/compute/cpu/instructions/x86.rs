@@ -199,6 +199,16 @@ impl Instructions for Amx {
     }
 }
 
+/// Whether this processor executes AVX-512 on units of eight lanes, as AMD's do that say so (AMD64 Architecture
+/// Programmer's Manual, volume 3, CPUID: leaf 8000001A, in EAX; Zen 4 has units of 256 bits, Zen 5 of 512). Others do not
+/// say.
+pub fn units_are_halves() -> bool {
+    const OPTIMISATIONS: u32 = 0x8000_001a;
+    const FP256: u32 = 1 << 2;
+    const FP512: u32 = 1 << 3;
+    __cpuid(0x8000_0000).eax >= OPTIMISATIONS && __cpuid(OPTIMISATIONS).eax & (FP256 | FP512) == FP256
+}
+
 #[target_feature(enable = "avx2,fma")]
 pub fn run_avx2<K: Kernel>(kernel: K) {
     kernel.run::<Avx2>();

@@ -17,17 +17,45 @@ fn choose(set: InstructionSet, side: usize, inputs: usize, outputs: usize) -> Va
     Variant::choose(set, grid, inputs, outputs)
 }
 
+/// The most channels that the largest tiles are for.
+fn most(set: InstructionSet, pixels: usize) -> usize {
+    match (has_unit(set), set.takes_turns()) {
+        (true, _) => 0,
+        (false, false) => 128,
+        (false, true) if pixels < 96 * 96 => 256,
+        (false, true) => 512,
+    }
+}
+
 #[test]
-fn the_largest_tiles_are_for_few_channels_and_for_no_matrix_unit() {
+fn the_largest_tiles_are_for_few_channels_or_slow_products_and_for_no_matrix_unit() {
     for set in InstructionSet::tested() {
-        let largest = if has_unit(set) { Variant::F4 } else { Variant::F6 };
-        for (inputs, outputs) in [(64, 64), (64, 128), (128, 128), (128, 64)] {
-            let found = choose(set, 240, inputs, outputs);
-            assert_eq!(found, largest, "{inputs} x {outputs} on {}", set.name());
+        for side in [60, 90, 240] {
+            for (inputs, outputs) in [
+                (64, 64),
+                (64, 128),
+                (128, 64),
+                (128, 256),
+                (256, 128),
+                (256, 256),
+                (512, 512),
+            ] {
+                let largest = inputs.max(outputs) <= most(set, side * side);
+                let expected = if largest { Variant::F6 } else { Variant::F4 };
+                let what = format!("{inputs} x {outputs} at {side} x {side} on {}", set.name());
+                assert_eq!(choose(set, side, inputs, outputs), expected, "{what}");
+            }
         }
-        for (inputs, outputs) in [(128, 256), (256, 128), (160, 32), (256, 256), (512, 512)] {
-            let found = choose(set, 240, inputs, outputs);
-            assert_eq!(found, Variant::F4, "{inputs} x {outputs} on {}", set.name());
+    }
+}
+
+#[test]
+fn only_avx_512_may_have_units_for_all_of_its_lanes() {
+    for set in InstructionSet::tested() {
+        match set.name() {
+            "plain" | "AVX2" => assert!(set.takes_turns()),
+            "AMX" => assert!(!set.takes_turns()),
+            _ => {}
         }
     }
 }
@@ -62,7 +90,7 @@ fn none_of_those_that_are_allowed_would_be_cheaper() {
                     let chosen = Variant::choose(set, grid, inputs, outputs);
                     let what = format!("{chosen:?} of {inputs} x {outputs} at {grid:?} on {}", set.name());
                     for other in Variant::ALL {
-                        let is_allowed = other != Variant::F6 || !has_unit(set) && inputs.max(outputs) <= 128;
+                        let is_allowed = other != Variant::F6 || inputs.max(outputs) <= most(set, grid.pixels());
                         assert!(is_allowed || other != chosen, "{what}");
                         let cost = |variant: Variant| variant.cost(grid, inputs, outputs);
                         assert!(!is_allowed || cost(chosen) <= cost(other), "{what}: {other:?}");

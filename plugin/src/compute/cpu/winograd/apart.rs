@@ -9,7 +9,7 @@ use super::super::maps::{Sink, Source};
 use super::super::product::{COLUMNS, pack_panel, packed_columns, panel_len};
 use super::super::transform::Transform;
 use super::super::workers::{Task, Workers};
-use super::{Block, Convolution};
+use super::{Block, Convolution, Variant};
 
 /// Panels of output channels that are multiplied before they are transformed back: their products stay in the cache.
 const TOGETHER: usize = 4;
@@ -38,7 +38,7 @@ pub fn convolve<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, con
         weights.values.as_flattened()
     };
     let columns = weights.outputs / COLUMNS;
-    let held = held(set, weights.inputs.max(weights.outputs));
+    let held = held(set, weights.inputs.max(weights.outputs), weights.variant);
     let (blocks, groups) = pieces(workers.threads(), tiles, columns, held);
     let task = Blocks {
         convolution,
@@ -51,14 +51,15 @@ pub fn convolve<F: Transform<OUT, IN>, S: Source, K: Sink, const OUT: usize, con
 }
 
 /// As many tiles as the second cache holds, measured.
-fn held(set: InstructionSet, channels: usize) -> usize {
-    match (channels, set.multiplies_parts()) {
-        (0..=64, true) => 32,
-        (_, true) => 64,
-        (0..=64, false) => 14,
-        (65..=128, false) => 28,
-        (129..=256, false) => 112,
-        (_, false) => 140,
+fn held(set: InstructionSet, channels: usize, variant: Variant) -> usize {
+    match (channels, set.multiplies_parts(), variant) {
+        (0..=64, true, _) => 32,
+        (_, true, _) => 64,
+        (0..=64, false, _) => 14,
+        (65..=128, false, _) => 28,
+        (129..=256, false, _) => 112,
+        (_, false, Variant::F6) => 80,
+        (_, false, _) => 140,
     }
 }
 
