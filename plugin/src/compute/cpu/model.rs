@@ -60,7 +60,7 @@ struct Key {
 pub struct TransformedWeights {
     network: Arc<Network>,
     shared: Arc<Shared>,
-    /// How variants are chosen for a layer.
+    /// [`Variant::choose`], unless a test puts another in its place.
     pub choose: fn(InstructionSet, Grid, usize, usize) -> Variant,
     /// `[layer]`.
     variants: [Variant; Layer::ALL.len()],

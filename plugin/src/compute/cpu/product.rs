@@ -10,7 +10,7 @@
 //! - product: `[columns/32][row][32]`.
 //!
 //! Sums run over 64 depths at a time, and are then added to the product: over the whole depth rounding errors would be
-//! twice as large with 256 channels, and of a product's errors F(6) makes more than F(4) does.
+//! nearly twice as large with 256 channels, and of a product's errors F(6) makes more than F(4) does.
 //!
 //! For each depth a tile multiplies `ROWS` broadcast values by two (AVX-512: 14 x 32 in 28 of 32 registers) or one
 //! vector of lanes (AVX2: 6 x 16 in twelve of sixteen registers, twice).

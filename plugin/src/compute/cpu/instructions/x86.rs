@@ -1,6 +1,7 @@
 //! The instruction sets of x86-64 beyond SSE2.
 
 use std::arch::x86_64::*;
+use std::sync::LazyLock;
 
 use super::super::product::{COLUMNS, multiply_panels, register_tile};
 use super::super::{amx, parts};
@@ -201,12 +202,15 @@ impl Instructions for Amx {
 
 /// Whether this processor executes AVX-512 on units of eight lanes, as AMD's do that say so (AMD64 Architecture
 /// Programmer's Manual, volume 3, CPUID: leaf 8000001A, in EAX; Zen 4 has units of 256 bits, Zen 5 of 512). Others do not
-/// say.
+/// say. It is asked once: each plan asks for every layer, and on a virtual machine each answer is its host's.
 pub fn units_are_halves() -> bool {
     const OPTIMISATIONS: u32 = 0x8000_001a;
     const FP256: u32 = 1 << 2;
     const FP512: u32 = 1 << 3;
-    __cpuid(0x8000_0000).eax >= OPTIMISATIONS && __cpuid(OPTIMISATIONS).eax & (FP256 | FP512) == FP256
+    static HALVES: LazyLock<bool> = LazyLock::new(|| {
+        __cpuid(0x8000_0000).eax >= OPTIMISATIONS && __cpuid(OPTIMISATIONS).eax & (FP256 | FP512) == FP256
+    });
+    *HALVES
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -34,9 +34,11 @@ fn the_largest_tiles_are_for_few_channels_or_slow_products_and_for_no_matrix_uni
             for (inputs, outputs) in [
                 (64, 64),
                 (64, 128),
+                (128, 128),
                 (128, 64),
                 (128, 256),
                 (256, 128),
+                (160, 32),
                 (256, 256),
                 (512, 512),
             ] {
