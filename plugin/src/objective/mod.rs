@@ -16,6 +16,8 @@ mod tests;
 pub mod variation;
 mod wasserstein;
 
+use std::cmp::Reverse;
+
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -23,6 +25,7 @@ use crate::compute::{Moments, MomentsGradient, Statistics, StatisticsGradient};
 use crate::network::Layer;
 use crate::{Error, Result, samples};
 
+use style::Begun;
 pub use style::{StyleLoss, StyleTarget};
 
 /// How losses of different layers and picture sizes are made comparable. `F` are a layer's features, `P` those of the
@@ -96,9 +99,15 @@ impl Objective {
     /// The loss of a picture with these statistics, and its derivatives with respect to them.
     pub fn evaluate(&self, statistics: &Statistics) -> Result<Valued> {
         let (content, content_gradient) = self.evaluate_content(statistics);
-        // Layers are independent, and their matrices small: each is one thread's work, but for products of a Gaussian's.
         let layers = self.style.par_iter().zip(&statistics.moments);
-        let layers = layers.map(|(term, regions)| self.evaluate_layer(term, regions));
+        let mut begun = layers
+            .clone()
+            .map(|(term, regions)| begin(term, regions))
+            .collect::<Result<Vec<_>>>()?;
+        solve(begun.iter_mut().flatten().collect())?;
+        let layers = layers
+            .zip(begun)
+            .map(|((term, regions), begun)| self.end(term, regions, begun));
         let (style, moments): (Vec<f64>, Vec<_>) = layers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let total = self.alpha * content + self.beta * style.iter().sum::<f64>();
         Ok(Valued {
@@ -129,36 +138,24 @@ impl Objective {
     }
 
     /// One layer's loss over all regions with its weight, and the derivatives of its part in the total.
-    fn evaluate_layer(&self, term: &StyleTerm, regions: &[Moments]) -> Result<(f64, Vec<MomentsGradient>)> {
+    fn end(&self, term: &StyleTerm, regions: &[Moments], begun: Vec<Begun>) -> Result<(f64, Vec<MomentsGradient>)> {
         let mut loss = 0.0;
         let mut gradients = Vec::with_capacity(regions.len());
-        for (target, region) in term.targets.iter().zip(regions) {
-            let (value, gradient) = self.evaluate_region(term, target, region)?;
-            loss += value;
-            gradients.push(gradient);
+        for ((target, moments), begun) in term.targets.iter().zip(regions).zip(begun) {
+            let distance = begun.end()?;
+            let factor = term.weight * self.factor(term.layer, target, moments.weight);
+            let scaled = |mut derivative: Vec<f32>, like: &Tensor| {
+                let slope = (self.beta * factor) as f32;
+                derivative.iter_mut().for_each(|value| *value *= slope);
+                Tensor::from_vec(derivative, like.shape(), like.device())
+            };
+            loss += factor * distance.value;
+            gradients.push(MomentsGradient {
+                second: scaled(distance.second, &moments.second)?,
+                mean: scaled(distance.mean, &moments.mean)?,
+            });
         }
         Ok((loss, gradients))
-    }
-
-    /// One layer's loss over one region with its weight, and the derivatives of its part in the total.
-    fn evaluate_region(
-        &self,
-        term: &StyleTerm,
-        target: &StyleTarget,
-        moments: &Moments,
-    ) -> Result<(f64, MomentsGradient)> {
-        let distance = target.distance(moments)?;
-        let factor = term.weight * self.factor(term.layer, target, moments.weight);
-        let scaled = |mut derivative: Vec<f32>, like: &Tensor| {
-            let slope = (self.beta * factor) as f32;
-            derivative.iter_mut().for_each(|value| *value *= slope);
-            Tensor::from_vec(derivative, like.shape(), like.device())
-        };
-        let gradient = MomentsGradient {
-            second: scaled(distance.second, &moments.second)?,
-            mean: scaled(distance.mean, &moments.mean)?,
-        };
-        Ok((factor * distance.value, gradient))
     }
 
     /// What a layer's distance, a sum over channels, is multiplied by.
@@ -172,6 +169,27 @@ impl Objective {
             Scaling::Chw => 1.0 / channels.powi(4),
         }
     }
+}
+
+/// Begins with one layer's distances, one for each region.
+fn begin(term: &StyleTerm, regions: &[Moments]) -> Result<Vec<Begun>> {
+    let regions = term.targets.iter().zip(regions);
+    regions.map(|(target, moments)| target.begin(moments)).collect()
+}
+
+/// Solves what distances have to be solved, each on one thread, the largest first so that none is left for the end.
+///
+/// Nothing else goes on meanwhile: a thread that waited for others' strips of a product would take up one of these, and
+/// what needs the product would wait for it.
+fn solve(mut begun: Vec<&mut Begun>) -> Result<()> {
+    begun.sort_by_key(|begun| Reverse(begun.size()));
+    let mut outcomes: Vec<_> = begun.iter().map(|_| Ok(())).collect();
+    rayon::scope_fifo(|scope| {
+        for (begun, outcome) in begun.into_iter().zip(&mut outcomes) {
+            scope.spawn_fifo(|_| *outcome = begun.solve());
+        }
+    });
+    outcomes.into_iter().collect()
 }
 
 /// Blends the statistics of several styles by their weights (which need not sum to 1).

@@ -9,7 +9,7 @@
 //!   features' own degree (squared), not of the fourth as the others are, so that strong and weak directions of
 //!   the style both count.
 
-use super::wasserstein::Gaussian;
+use super::wasserstein::{Gaussian, Problem};
 use crate::compute::Moments;
 use crate::optimise::vector;
 use crate::{Result, samples};
@@ -67,6 +67,40 @@ pub(super) struct Distance {
     pub(super) second: Vec<f32>,
     /// With respect to the means, `[C]`.
     pub(super) mean: Vec<f32>,
+}
+
+/// A squared distance on its way: what threads share of the work is done before it is solved, and after.
+pub(super) enum Begun {
+    /// There is nothing to solve.
+    Known(Distance),
+    /// One thread has to.
+    Problem(Box<Problem>),
+}
+
+impl Begun {
+    /// How large a problem there is to solve.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Known(_) => 0,
+            Self::Problem(problem) => problem.size(),
+        }
+    }
+
+    /// Solves what there is, on this thread.
+    pub(super) fn solve(&mut self) -> Result<()> {
+        match self {
+            Self::Known(_) => Ok(()),
+            Self::Problem(problem) => problem.solve(),
+        }
+    }
+
+    /// The distance, once it is solved.
+    pub(super) fn end(self) -> Result<Distance> {
+        match self {
+            Self::Known(distance) => Ok(distance),
+            Self::Problem(problem) => problem.distance(),
+        }
+    }
 }
 
 /// `|a - b|^2` and its derivative with respect to `a`.
@@ -129,17 +163,17 @@ impl StyleTarget {
         Ok(Self { wanted, energy })
     }
 
-    /// The squared distance of moments from the target.
-    pub(super) fn distance(&self, own: &Moments) -> Result<Distance> {
-        Values::lend(own, |own| self.distance_of(&own))?
+    /// Begins with the squared distance of moments from the target.
+    pub(super) fn begin(&self, own: &Moments) -> Result<Begun> {
+        Values::lend(own, |own| self.begin_with(&own))
     }
 
-    fn distance_of(&self, own: &Values) -> Result<Distance> {
+    fn begin_with(&self, own: &Values) -> Begun {
         match &self.wanted {
             Wanted::Second(wanted) => {
                 let (value, second) = squares(own.second, wanted);
                 let mean = vec![0.0; own.mean.len()];
-                Ok(Distance { value, second, mean })
+                Begun::Known(Distance { value, second, mean })
             }
             Wanted::Apart {
                 covariance,
@@ -154,13 +188,13 @@ impl StyleTarget {
                     let along: f32 = row.iter().zip(own.mean).map(|(slope, mean)| slope * mean).sum();
                     *factor as f32 * apart - 2.0 * along
                 });
-                Ok(Distance {
+                Begun::Known(Distance {
                     value: of_covariances + factor * of_means,
                     mean: mean.collect(),
                     second,
                 })
             }
-            Wanted::Gaussian(gaussian) => gaussian.distance(own),
+            Wanted::Gaussian(gaussian) => Begun::Problem(Box::new(gaussian.problem(own))),
         }
     }
 

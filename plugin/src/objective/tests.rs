@@ -225,7 +225,9 @@ fn diagonal(mean: &[f32], variances: &[f32]) -> Moments {
 
 fn wasserstein(picture: &Moments, style: &Moments) -> f64 {
     let target = StyleTarget::new(style, StyleLoss::Wasserstein).unwrap();
-    target.distance(picture).unwrap().value
+    let mut begun = target.begin(picture).unwrap();
+    begun.solve().unwrap();
+    begun.end().unwrap().value
 }
 
 #[test]

@@ -12,7 +12,8 @@
 //! value and slope where they meet, and 0 at 0. Painted styles hold 99.9 % of their energy in a part of the channels, so
 //! that the eigenvalue problem of each step is smaller than the matrices.
 //!
-//! The eigenvalue problem is one thread's work; the products around it are made strip by strip, on all of them.
+//! The eigenvalue problem is one thread's work; the products around it are made strip by strip, on all of them. So a
+//! distance comes in three steps: [`Gaussian::problem`], [`Problem::solve`] and [`Problem::distance`].
 //!
 //! What comes in are second moments `S = X + m m^T`, so that with `G = dW^2/dX` the derivatives are `dW^2/dS = G` and
 //! `dW^2/dm = 2 (m - t) - 2 G m`.
@@ -86,37 +87,105 @@ impl Gaussian {
         })))
     }
 
-    /// The squared distance of moments `S` and `m`.
-    pub(super) fn distance(&self, own: &Values) -> Result<Distance> {
-        let Target {
-            mean: wanted, trace, ..
-        } = &*self.0;
-        let channels = wanted.len();
+    /// What is to be solved to know the squared distance of moments `S` and `m`.
+    pub(super) fn problem(&self, own: &Values) -> Problem {
+        let (channels, kept) = (self.0.mean.len(), self.0.basis.nrows());
+        let basis = self.0.basis.as_ref();
         let covariance = own.covariance();
-        let (root, root_derivative) = self.0.root_trace(&covariance)?;
+        let left = product(basis, MatRef::from_row_major_slice(&covariance, channels, channels));
+        let left = MatRef::from_column_major_slice(&left, kept, channels);
+        let small = lower_product(left, basis.transpose());
+        let small = MatRef::from_column_major_slice(&small, kept, kept);
+        let energy = covariance.iter().step_by(channels + 1);
+        Problem {
+            target: Arc::clone(&self.0),
+            mean: own.mean.to_vec(),
+            trace: energy.map(|&variance| f64::from(variance)).sum(),
+            // Its eigenvalues are found in f64.
+            matrix: Mat::from_fn(kept, kept, |row, column| f64::from(small[(row, column)])),
+            solution: None,
+        }
+    }
+}
 
-        let apart: Vec<f32> = own.mean.iter().zip(wanted).map(|(own, wanted)| own - wanted).collect();
-        let of_means: f64 = apart.iter().map(|&apart| f64::from(apart).powi(2)).sum();
-        let own_trace: f64 = covariance
+/// The squared distance of moments from a Gaussian, as far as it is known before its eigenvalue problem is solved.
+pub(super) struct Problem {
+    target: Arc<Target>,
+    /// `m`, `[C]`.
+    mean: Vec<f32>,
+    /// `trace X`.
+    trace: f64,
+    /// `M`, `[k, k]`, of which only the lower half is looked at.
+    matrix: Mat<f64>,
+    solution: Option<Solution>,
+}
+
+/// What eigenvalues and eigenvectors come to.
+struct Solution {
+    /// `trace M^(1/2)`.
+    root: f64,
+    /// The root of `1/2 M^(-1/2)`, `[k, k]`, but for a rotation from the left.
+    half: Mat<f32>,
+}
+
+impl Problem {
+    /// Rows of the matrix: the work grows with their third power.
+    pub(super) fn size(&self) -> usize {
+        self.matrix.nrows()
+    }
+
+    /// Solves it, which is one thread's work.
+    pub(super) fn solve(&mut self) -> Result<()> {
+        let (values, vectors) = eigen(&self.matrix)?;
+        let largest = values.iter().copied().fold(0.0, f64::max);
+        let roots: Vec<_> = values
+            .into_iter()
+            .map(|value| root(value, ROUNDING * largest))
+            .collect();
+        // `M = V L V^T`.
+        let factors: Vec<f64> = roots.iter().map(|(_, derivative)| derivative.sqrt()).collect();
+        self.solution = Some(Solution {
+            root: roots.iter().map(|(root, _)| root).sum(),
+            half: Mat::from_fn(factors.len(), factors.len(), |row, column| {
+                (factors[row] * vectors[(column, row)]) as f32
+            }),
+        });
+        Ok(())
+    }
+
+    /// The distance, once it is solved.
+    pub(super) fn distance(self) -> Result<Distance> {
+        let Self {
+            target, mean, trace, ..
+        } = self;
+        let unsolved = || Error::Internal("a distance before its eigenvalue problem is solved".into());
+        let Solution { root, half } = self.solution.ok_or_else(unsolved)?;
+        let (channels, kept) = (mean.len(), target.basis.nrows());
+
+        let apart: Vec<f32> = mean
             .iter()
-            .step_by(channels + 1)
-            .map(|&variance| f64::from(variance))
-            .sum();
+            .zip(&target.mean)
+            .map(|(own, wanted)| own - wanted)
+            .collect();
+        let of_means: f64 = apart.iter().map(|&apart| f64::from(apart).powi(2)).sum();
 
-        // It is symmetric: its columns are its rows.
-        let mut second = root_derivative;
+        // The derivative of the root is the product of `S^(1/2) V^T B` with itself.
+        let turned = product(half.as_ref(), target.basis.as_ref());
+        let turned = MatRef::from_column_major_slice(&turned, kept, channels);
+        let mut second = lower_product(turned.transpose(), turned);
         second.iter_mut().for_each(|slope| *slope *= -2.0);
         second
             .iter_mut()
             .step_by(channels + 1)
             .for_each(|diagonal| *diagonal += 1.0);
+        mirror(&mut second, channels);
         let rows = second.chunks_exact(channels).zip(&apart);
         let mean = rows.map(|(row, apart)| {
-            let along: f32 = row.iter().zip(own.mean).map(|(slope, mean)| slope * mean).sum();
+            let along: f32 = row.iter().zip(&mean).map(|(slope, mean)| slope * mean).sum();
             2.0 * (apart - along)
         });
         Ok(Distance {
-            value: of_means + own_trace + trace - 2.0 * root,
+            value: of_means + trace + target.trace - 2.0 * root,
             mean: mean.collect(),
             second,
         })
@@ -139,48 +208,35 @@ fn root(value: f64, rounding: f64) -> (f64, f64) {
 /// The product of two matrices, column by column. Strips are of one width, so that any number of threads gives the same
 /// bits.
 fn product(a: MatRef<f32>, b: MatRef<f32>) -> Vec<f32> {
+    product_below(a, b, |_| 0)
+}
+
+/// The lower half of a product that is symmetric, column by column; above it there are other numbers.
+fn lower_product(a: MatRef<f32>, b: MatRef<f32>) -> Vec<f32> {
+    product_below(a, b, |column| column)
+}
+
+/// The rows of a product from that on which `first` says of a strip's first column; above them there are zeros.
+fn product_below(a: MatRef<f32>, b: MatRef<f32>, first: impl Fn(usize) -> usize + Sync) -> Vec<f32> {
     let rows = a.nrows();
     let mut product = vec![0f32; rows * b.ncols()];
     let strips = product.par_chunks_mut((rows * STRIP).max(1)).enumerate();
     strips.for_each(|(index, strip)| {
-        let columns = strip.len() / rows;
-        let into = MatMut::from_column_major_slice_mut(strip, rows, columns);
-        let factor = b.subcols(index * STRIP, columns);
-        matmul(into, Accum::Replace, a, factor, 1.0, Par::Seq);
+        let (column, columns) = (index * STRIP, strip.len() / rows);
+        let first = first(column);
+        let into = MatMut::from_column_major_slice_mut(strip, rows, columns).subrows_mut(first, rows - first);
+        let (a, b) = (a.subrows(first, rows - first), b.subcols(column, columns));
+        matmul(into, Accum::Replace, a, b, 1.0, Par::Seq);
     });
     product
 }
 
-impl Target {
-    /// `trace (T^(1/2) X T^(1/2))^(1/2)` and its derivative with respect to `X`, `[C, C]`.
-    fn root_trace(&self, covariance: &[f32]) -> Result<(f64, Vec<f32>)> {
-        let (channels, kept) = (self.mean.len(), self.basis.nrows());
-        let basis = self.basis.as_ref();
-        let left = product(basis, MatRef::from_row_major_slice(covariance, channels, channels));
-        let small = product(
-            MatRef::from_column_major_slice(&left, kept, channels),
-            basis.transpose(),
-        );
-        let small = MatRef::from_column_major_slice(&small, kept, kept);
-        // Rounding leaves M a little askew; the mean of both halves is symmetric. Its eigenvalues are found in f64.
-        let matrix = Mat::from_fn(small.nrows(), small.ncols(), |row, column| {
-            0.5 * (f64::from(small[(row, column)]) + f64::from(small[(column, row)]))
-        });
-        let (values, vectors) = eigen(&matrix)?;
-        let largest = values.iter().copied().fold(0.0, f64::max);
-        let roots: Vec<_> = values
-            .into_iter()
-            .map(|value| root(value, ROUNDING * largest))
-            .collect();
-        // `M^(-1/2) = V S V^T`, so the derivative is the product of `S^(1/2) V^T B` with itself.
-        let factors: Vec<f64> = roots.iter().map(|(_, derivative)| derivative.sqrt()).collect();
-        let half = Mat::from_fn(kept, kept, |row, column| (factors[row] * vectors[(column, row)]) as f32);
-        let turned = product(half.as_ref(), basis);
-        let turned = MatRef::from_column_major_slice(&turned, kept, channels);
-        Ok((
-            roots.iter().map(|(root, _)| root).sum(),
-            product(turned.transpose(), turned),
-        ))
+/// Fills the upper half of a square matrix, column by column, with what is in its lower half.
+fn mirror(matrix: &mut [f32], side: usize) {
+    for column in 1..side {
+        for row in 0..column {
+            matrix[column * side + row] = matrix[row * side + column];
+        }
     }
 }
 
@@ -199,11 +255,19 @@ mod tests {
         };
         for (rows, inner, columns) in [(1, 1, 1), (3, 70, 65), (100, 64, 128), (130, 90, 200)] {
             let (a, b) = (matrix(rows, inner, 1), matrix(inner, columns, 2));
-            let whole = &a * &b;
+            let (whole, square) = (&a * &b, &a * a.transpose());
             for threads in [1, 3] {
                 let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let made = pool.install(|| product(a.as_ref(), b.as_ref()));
                 assert_eq!(MatRef::from_column_major_slice(&made, rows, columns), whole);
+                let mut made = pool.install(|| lower_product(a.as_ref(), a.transpose()));
+                mirror(&mut made, rows);
+                let made = MatRef::from_column_major_slice(&made, rows, rows);
+                for (column, row) in (0..rows).flat_map(|column| (column..rows).map(move |row| (column, row))) {
+                    let expected = square[(row, column)];
+                    assert!((made[(row, column)] - expected).abs() <= 1e-5 * inner as f32);
+                    assert_eq!(made[(row, column)], made[(column, row)]);
+                }
             }
         }
     }
