@@ -3,6 +3,7 @@
 //! `sum over rows and columns of (difference to the next pixel)^2 / (H W)`, channels summed, for a picture in 0 to 1.
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 #[cfg(not(feature = "cuda"))]
 use crate::compute::cuda::Planes;
@@ -32,42 +33,59 @@ pub fn add_variation(picture: &Vector, factor: f64, gradient: Vector) -> Result<
     }
 }
 
-/// The variation's gradient is never held as a whole: a row of it is complete when the next was seen.
-fn add_to_tensor(picture: &Tensor, scale: f64, [slope, factor]: [f32; 2], gradient: Tensor) -> Result<(f64, Tensor)> {
+/// The variation's gradient is never held as a whole: it is added row by row, each by one of the threads.
+fn add_to_tensor(picture: &Tensor, scale: f64, factors: [f32; 2], gradient: Tensor) -> Result<(f64, Tensor)> {
     let (_, _, height, width) = picture.dims4()?;
-    let (gradient, loss) = samples::lend(picture, |samples| {
+    let (gradient, squares) = samples::lend(picture, |samples| {
         samples::change(gradient, |gradient| {
-            let mut loss = 0.0;
-            let (mut slopes, mut below) = (vec![0f32; width], vec![0f32; width]);
-            let rows = gradient.chunks_exact_mut(width).zip((0..samples.len()).step_by(width));
-            for (index, (gradient, start)) in rows.enumerate() {
-                let row = &samples[start..start + width];
-                // In f32 along a row, in f64 from row to row.
-                let mut squares = 0f32;
-                for place in 1..width {
-                    let step = row[place] - row[place - 1];
-                    squares += step * step;
-                    slopes[place] += step * slope;
-                    slopes[place - 1] -= step * slope;
-                }
-                if index % height + 1 < height {
-                    let next = &samples[start + width..start + 2 * width];
-                    for (place, (from, to)) in row.iter().zip(next).enumerate() {
-                        let step = to - from;
-                        squares += step * step;
-                        below[place] += step * slope;
-                        slopes[place] -= step * slope;
-                    }
-                }
-                loss += f64::from(squares) * scale;
-                for (value, slope) in gradient.iter_mut().zip(&mut slopes) {
-                    *value += *slope * factor;
-                    *slope = 0.0;
-                }
-                std::mem::swap(&mut slopes, &mut below);
-            }
-            loss
+            let rows = gradient.par_chunks_exact_mut(width).enumerate();
+            let squares = rows.map(|(index, gradient)| {
+                let row = |index: usize| &samples[index * width..(index + 1) * width];
+                let above = (index % height > 0).then(|| row(index - 1));
+                let below = (index % height + 1 < height).then(|| row(index + 1));
+                add_to_row(row(index), [above, below], factors, gradient)
+            });
+            // In this order whatever the threads are.
+            squares.collect::<Vec<f64>>().into_iter().sum::<f64>()
         })
     })??;
-    Ok((loss, gradient))
+    Ok((scale * squares, gradient))
+}
+
+/// Adds a row's part to its gradient, and returns the squares of its steps to the next pixels, across and down.
+fn add_to_row(row: &[f32], [above, below]: [Option<&[f32]>; 2], factors: [f32; 2], gradient: &mut [f32]) -> f64 {
+    let [slope, factor] = factors;
+    let across = steps(row, &row[1..]);
+    let down = below.map_or(Vec::new(), |below| steps(row, below));
+    let up = above.map_or(Vec::new(), |above| steps(above, row));
+    // Steps to a pixel, from above and from the left, less those from it. A card's kernel adds in the same order.
+    let mut bends = vec![0f32; row.len()];
+    let mut bend = |from: usize, steps: &[f32], slope: f32| {
+        let bends = bends[from..].iter_mut().zip(steps);
+        bends.for_each(|(bend, step)| *bend += step * slope);
+    };
+    bend(0, &up, slope);
+    bend(1, &across, slope);
+    bend(0, &across, -slope);
+    bend(0, &down, -slope);
+    for (value, bend) in gradient.iter_mut().zip(bends) {
+        *value += bend * factor;
+    }
+    squares(&across) + squares(&down)
+}
+
+/// From each of some pixels to each of others, as far as there are both.
+fn steps(from: &[f32], to: &[f32]) -> Vec<f32> {
+    from.iter().zip(to).map(|(from, to)| to - from).collect()
+}
+
+/// The sum of a row's squares.
+fn squares(steps: &[f32]) -> f64 {
+    // Several sums side by side, each of a few terms: in f32 that is exact enough, and quick.
+    let mut sums = [0f32; 16];
+    for steps in steps.chunks(sums.len()) {
+        let pairs = sums.iter_mut().zip(steps);
+        pairs.for_each(|(sum, step)| *sum += step * step);
+    }
+    sums.into_iter().map(f64::from).sum()
 }
