@@ -1,11 +1,11 @@
 //! Coarse to fine: which sizes a picture is painted at, and for how many steps.
 //!
 //! The network sees strokes of a fixed number of pixels, so large forms are painted while the picture is small and
-//! details when it has grown (Gatys et al. 2017, section 6). Sizes grow in steps of the square root of 2, so that a
-//! level costs half of the next, and all coarser levels together as much as the last.
+//! details when it has grown (Gatys et al. 2017, section 6). Sizes grow by the square root of 2, so that a step at a
+//! level costs half of one at the next.
 //!
-//! Each level takes as many steps. More of them where they are cheap do not pay: what is still to be gained at a size,
-//! its own steps bring. `docs/performance.md` has other schedules beside this one.
+//! The last level takes half as many steps again as each before it. More of them where they are cheap do not pay: what is
+//! still to be gained at a size, its own steps bring. `docs/performance.md` has other schedules beside this one.
 
 use crate::canvas::Size;
 use crate::compute::Plan;
@@ -35,8 +35,9 @@ impl Level {
 const COARSEST: f64 = 128.0;
 /// The shorter side of every level but the only one is at least this.
 const SHORTEST: f64 = Plan::SMALLEST as f64;
-/// Steps of each of several levels, and of a single one, at quality 1.
-const STEPS: f64 = 22.0;
+/// Steps of each coarser level, of the last one after them, and of a single one, at quality 1.
+const COARSER_STEPS: f64 = 16.0;
+const LAST_STEPS: f64 = 24.0;
 const SINGLE_STEPS: f64 = 100.0;
 
 /// The levels for a picture of `height` x `width`, coarsest first; the last is the picture's own size.
@@ -49,7 +50,11 @@ pub fn levels(height: usize, width: usize, quality: f64, pyramid: bool) -> Vec<L
     } else {
         0
     };
-    let steps = if halvings == 0 { SINGLE_STEPS } else { STEPS };
+    let steps = |halvings_left: usize| match (halvings, halvings_left) {
+        (0, _) => SINGLE_STEPS,
+        (_, 0) => LAST_STEPS,
+        _ => COARSER_STEPS,
+    };
     (0..=halvings)
         .map(|index| {
             let scale = 0.5f64.powf((halvings - index) as f64 / 2.0);
@@ -57,7 +62,7 @@ pub fn levels(height: usize, width: usize, quality: f64, pyramid: bool) -> Vec<L
             Level {
                 height: side(height),
                 width: side(width),
-                steps: (steps * quality).round().max(1.0) as usize,
+                steps: (steps(halvings - index) * quality).round().max(1.0) as usize,
             }
         })
         .collect()
@@ -68,15 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_grow_to_the_canvas_and_take_as_many_steps_each() {
+    fn levels_grow_to_the_canvas_and_the_last_takes_the_most_steps() {
         let levels = levels(400, 600, 1.0, true);
         assert_eq!(levels.last().map(|level| (level.height, level.width)), Some((400, 600)));
         assert!(levels[0].width >= 128 && levels[0].width < 182);
         for pair in levels.windows(2) {
             let growth = (pair[1].width * pair[1].height) as f64 / (pair[0].width * pair[0].height) as f64;
             assert!((1.9..2.1).contains(&growth), "{levels:?}");
-            assert_eq!(pair[1].steps, pair[0].steps);
         }
+        assert_eq!(
+            levels.iter().map(|level| level.steps).collect::<Vec<_>>(),
+            [16, 16, 16, 16, 24]
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ type Taken = (usize, usize, f64);
 /// Renders two levels on the card, and returns the steps before the first warning and after it, and the warnings.
 fn rendered() -> ([Vec<Taken>; 2], Vec<String>) {
     let layers = [("style_layers", "conv1_1:1"), ("content_layers", "conv1_1:1")];
-    let method = [("device", "cuda:0"), ("quality", "0.55"), ("edges", "zero")];
+    let method = [("device", "cuda:0"), ("quality", "0.75"), ("edges", "zero")];
     let settings = settings(&[&layers[..], &method].concat());
     let listener = Listener::default();
     let styles = [(picture(24, 24, 53), 1.0)];

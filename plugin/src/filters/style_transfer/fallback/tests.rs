@@ -13,7 +13,7 @@ use crate::filters::Rendered;
 use crate::network::Network;
 
 /// A few steps, the same on any machine.
-const METHOD: [(&str, &str); 2] = [("quality", "0.22"), ("threads", "2")];
+const METHOD: [(&str, &str); 2] = [("quality", "0.3"), ("threads", "2")];
 
 /// A card that fails at the calls that are told by their number, from 1, and name, and leaves less memory than there was.
 fn failing_card(
