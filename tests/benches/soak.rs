@@ -3,8 +3,8 @@
 //!
 //! Sizes, settings and endings vary; memory is under a ceiling, which every fortieth picture has room under in tiles
 //! alone. A line for each twentieth of the renders says what the process holds (Linux alone tells). It fails when that
-//! grows after the first fifth, when nothing was painted in tiles, or when a peak breaks the ceiling, unless
-//! `memory_limit=0` takes it away (what a driver maps is not ours).
+//! grows after the first fifth (of two renders at least), when nothing was painted in tiles, or when a peak breaks the
+//! ceiling, unless `memory_limit=0` takes it away (what a driver maps is not ours).
 
 use std::cell::Cell;
 use std::env;
@@ -94,7 +94,8 @@ fn main() {
         drop(callbacks);
 
         let held = memory("VmRSS:").expect("Linux tells");
-        if number <= (count / 5).max(1) {
+        // After one render alone it may be a fifth less: it depends on whose heap was used.
+        if number <= (count / 5).max(2) {
             settled = held.max(settled);
         }
         assert!(
