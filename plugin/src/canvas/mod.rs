@@ -19,6 +19,7 @@ mod raster;
 mod read;
 mod resample;
 mod sample;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -30,3 +31,4 @@ pub use picture::{Picture, Size};
 pub use raster::{Layout, Raster, RasterMut};
 pub use read::{Canvas, Frame};
 pub use resample::{Light, fit, resize, resize_tensor};
+pub use taps::Taps;
