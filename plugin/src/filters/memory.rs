@@ -38,7 +38,7 @@ pub const PROGRAM: u64 = 120_000_000;
 pub const USUAL_PROGRAM: u64 = 90_000_000;
 
 /// The pictures in main memory while a card paints: the content while it is looked at and, later, the one that was last
-/// fetched from the card, the next one, and a preview of it. A coarser level's history takes as much on its way up.
+/// fetched from the card, the next one, and a preview of it. A history that comes to the card takes as much on its way.
 const BESIDE_CARD: u64 = 3;
 
 /// Where an optimiser's pictures live.

@@ -1,10 +1,8 @@
 //! What paints a level: an optimiser, and what it takes along to the next finer one.
 
-use candle_core::{Device, Tensor};
-
 use crate::Result;
-use crate::canvas::{self, Size};
-use crate::optimise::{Adam, AdamOptions, Home, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Vector};
+use crate::canvas::Size;
+use crate::optimise::{Adam, AdamOptions, Home, Lbfgs, LbfgsOptions, Optimiser, PictureMetric, Resampler, Vector};
 use crate::settings::{self, StyleTransfer};
 
 /// An optimiser, as the settings have it.
@@ -52,21 +50,16 @@ impl Painter {
 
     /// Goes on at a finer level, or elsewhere.
     pub fn refined(self, settings: &StyleTransfer, size: Size, history: usize, home: &Home) -> Result<Self> {
-        let resample = |tensor: &Tensor| {
-            let here = tensor.to_device(&Device::Cpu)?;
-            canvas::resize_tensor(&here, size.width, size.height)
-        };
+        let resampler = Resampler::to_size(self.picture(), size, home)?;
         match self {
-            Self::Lbfgs(optimiser) => Ok(Self::Lbfgs(optimiser.resized(
-                history,
-                Box::new(PictureMetric::painted()),
-                &resample,
-                home,
-            )?)),
+            Self::Lbfgs(optimiser) => {
+                let metric = Box::new(PictureMetric::painted());
+                Ok(Self::Lbfgs(optimiser.resized(history, metric, &resampler)?))
+            }
             Self::Adam(optimiser) => {
-                let picture = optimiser.picture().to_tensor()?;
+                let picture = optimiser.picture().clone();
                 drop(optimiser);
-                Self::new(settings, &home.bring(&resample(&picture)?)?, history)
+                Self::new(settings, &resampler.apply(picture)?, history)
             }
         }
     }

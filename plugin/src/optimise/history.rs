@@ -21,10 +21,7 @@
 
 use std::collections::VecDeque;
 
-use candle_core::Tensor;
-use rayon::prelude::*;
-
-use super::vector::{self, Change, Home, Vector};
+use super::vector::{self, Change, Resampler, Vector};
 use crate::Result;
 
 /// A symmetric, positive definite linear map on pictures: the first guess of the inverse Hessian, up to a factor.
@@ -60,12 +57,6 @@ const CURVATURE: f64 = 1e-8;
 /// changed most, so it is that of steep directions, while what the history knows nothing of is flatter. With 1 the slope
 /// at the end of a step is still a sixth of what it was at its start, with 2 it is about 0, with 4 steps are refused.
 const STRETCH: f64 = 2.0;
-
-/// Samples of pictures that are seen on another grid at a time: 32 MB of them.
-const TOGETHER: usize = 1 << 23;
-
-/// Maps a picture in main memory to a contiguous one of another grid.
-pub type Resample<'a> = dyn Fn(&Tensor) -> Result<Tensor> + Sync + 'a;
 
 /// A picture and the gradient there.
 pub struct Point {
@@ -208,34 +199,25 @@ impl History {
         Ok(Some(vector::scale_masked_then_dot(r, 1.0, free, gradient)?))
     }
 
-    /// The history seen on another grid, of another capacity, to live at `home`. Gradients shrink as pixels become more,
-    /// since each pixel's share in a loss that is a mean over the picture does. Pictures go when they were seen: large ones
-    /// one by one, of small ones as many at a time as keep all threads busy.
-    pub fn resized(mut self, capacity: usize, resample: &Resample, home: &Home) -> Result<Self> {
+    /// The history seen on another grid, of another capacity. Gradients shrink as pixels become more, since each pixel's
+    /// share in a loss that is a mean over the picture does. Pictures go when they were seen.
+    pub fn resized(mut self, capacity: usize, resampler: &Resampler) -> Result<Self> {
         self.shorten(capacity);
         let mut history = Self::new(capacity);
-        let mut coarse: VecDeque<Vector> = self.pairs.into_iter().flat_map(|pair| [pair.s, pair.y]).collect();
+        let coarse: VecDeque<Vector> = self.pairs.into_iter().flat_map(|pair| [pair.s, pair.y]).collect();
+        let samples = coarse.front().map_or(0, Vector::elem_count);
         // A step that waits for its gradient.
         let mut step = None;
-        while let Some(samples) = coarse.front().map(Vector::elem_count) {
-            let together = (TOGETHER / samples.max(1)).clamp(1, coarse.len());
-            let widened = coarse.drain(..together).map(|half| vector::widened(&half)?.to_tensor());
-            let widened: Vec<Tensor> = widened.collect::<Result<_>>()?;
-            let fine: Vec<Tensor> = widened
-                .into_par_iter()
-                .map(|picture| resample(&picture))
-                .collect::<Result<_>>()?;
-            for picture in fine {
-                let picture = home.bring(&picture)?;
-                let share = samples as f64 / picture.elem_count() as f64;
-                match step.take() {
-                    None => step = Some(vector::halved(&picture)?),
-                    Some(s) => {
-                        history.push(s, vector::halved(&vector::scale(share, picture)?)?)?;
-                    }
+        resampler.apply_to_all(coarse, |picture| {
+            let share = samples as f64 / picture.elem_count() as f64;
+            match step.take() {
+                None => step = Some(vector::halved(&picture)?),
+                Some(s) => {
+                    history.push(s, vector::halved(&vector::scale(share, picture)?)?)?;
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok(history)
     }
 }
@@ -247,10 +229,11 @@ fn says_something(s: f64, y: f64, curvature: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
     use half::bf16;
 
     use super::super::problems::random;
+    use super::super::vector::{Home, TOGETHER};
     use super::*;
 
     const LENGTH: usize = 50;
@@ -355,8 +338,9 @@ mod tests {
             let [s, y] = halves;
             assert!(history.push(s, y).unwrap());
         }
-        let finer = |coarse: &Tensor| Ok(coarse.narrow(0, 0, samples / 2)?.contiguous()?);
-        let resized = history.resized(2, &finer, &Home::Device(Device::Cpu)).unwrap();
+        let finer = move |coarse: &Tensor| Ok(coarse.narrow(0, 0, samples / 2)?.contiguous()?);
+        let resampler = Resampler::new(&Home::Device(Device::Cpu), finer);
+        let resized = history.resized(2, &resampler).unwrap();
         let first = |half: &Vector| {
             let values = vector::widened(half).unwrap().to_tensor().unwrap();
             assert_eq!(values.elem_count(), samples / 2);

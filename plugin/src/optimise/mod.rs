@@ -47,7 +47,7 @@ pub use adam::{Adam, AdamOptions, Shown};
 pub use history::{History, Identity, Metric};
 pub use lbfgs::{Lbfgs, LbfgsOptions};
 pub use picture_metric::PictureMetric;
-pub use vector::{Home, Vector};
+pub use vector::{Home, Resampler, Vector};
 
 /// What an evaluation gives back.
 #[derive(Clone, Debug)]

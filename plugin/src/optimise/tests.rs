@@ -7,8 +7,8 @@ use rayon::ThreadPoolBuilder;
 
 use super::problems::{Fault, Faulty, Miniature, Quadratic, Rosenbrock, random};
 use super::{
-    Adam, AdamOptions, Ending, Home, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Problem, Shown, Step, Vector,
-    vector,
+    Adam, AdamOptions, Ending, Home, Identity, Lbfgs, LbfgsOptions, Metric, Optimiser, Problem, Resampler, Shown, Step,
+    Vector, vector,
 };
 use crate::Result;
 
@@ -297,7 +297,7 @@ fn the_curvature_survives_a_change_of_grid() {
         curvature: twice(&coarse.curvature, 0.5),
         minimum: twice(&coarse.minimum, 1.0),
     };
-    let resample = |v: &Tensor| vector(twice(&v.to_vec1::<f32>()?, 1.0)).to_tensor();
+    let resample = move |v: &Tensor| vector(twice(&v.to_vec1::<f32>()?, 1.0)).to_tensor();
     let run_on = |optimiser: &mut Lbfgs, problem: Quadratic, count: usize| -> Vec<f64> {
         let steps = run(optimiser, &mut Faulty::new(problem, |_| None), count, f64::NEG_INFINITY);
         steps.iter().map(|step| step.loss).collect()
@@ -309,8 +309,8 @@ fn the_curvature_survives_a_change_of_grid() {
     let halfway = *run_on(&mut stays, coarse_again(), 8).last().unwrap();
     run_on(&mut moves, coarse_again(), 8);
     let picture = resample(&moves.picture().to_tensor().unwrap()).unwrap();
-    let home = Home::Device(Device::Cpu);
-    let mut moves = moves.resized(10, Box::new(Identity), &resample, &home).unwrap();
+    let resampler = Resampler::new(&Home::Device(Device::Cpu), resample);
+    let mut moves = moves.resized(10, Box::new(Identity), &resampler).unwrap();
     assert_eq!(values(moves.picture()), values(&picture.into()));
     assert!(moves.pairs() > 0);
 

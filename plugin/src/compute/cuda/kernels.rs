@@ -19,7 +19,7 @@ pub const IMAGES: [&[u8]; 2] = [PACKED, PTX.as_bytes()];
 pub struct Kernel(usize);
 
 /// Name, threads of a block, and the kinds of the arguments: `p`ointer, `i`nt, `f`loat, `w`indow, `n`ormalisation.
-const TABLE: [(&str, u32, &str); 79] = [
+const TABLE: [(&str, u32, &str); 80] = [
     ("convolve_forward_f32", 128, "ppppppiiii"),
     ("convolve_forward_wide_tf32", 128, "ppppppiiii"),
     ("convolve_forward_narrow_tf32", 128, "ppppppiiii"),
@@ -99,6 +99,7 @@ const TABLE: [(&str, u32, &str); 79] = [
     ("cut_out", 256, "piiiipii"),
     ("fold", 256, "piiiipii"),
     ("vary", 256, "ppffiip"),
+    ("resample", 256, "pppiiiiip"),
 ];
 
 impl Kernel {
@@ -124,6 +125,7 @@ impl Kernel {
     pub const CUT_OUT: Self = Self::named("cut_out");
     pub const FOLD: Self = Self::named("fold");
     pub const VARY: Self = Self::named("vary");
+    pub const RESAMPLE: Self = Self::named("resample");
 
     /// The one of this name, which the table has: otherwise this does not compile.
     pub(super) const fn named(name: &str) -> Self {

@@ -15,7 +15,8 @@
 //!   read and written at every step;
 //! - [`tile`], what a block of a convolution makes; [`pass`] and [`measures`], once up and down the network; [`replay`],
 //!   the same as a graph;
-//! - [`space`], [`vectors`] and [`pictures`], an optimiser's vectors, which stay on the card, and what is done with them there;
+//! - [`space`], [`vectors`], [`pictures`] and [`resampling`], an optimiser's vectors, which stay on the card, and what is
+//!   done with them there;
 //! - [`profile`], what bounds each kernel.
 //!
 //! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Statistics
@@ -31,6 +32,7 @@ mod pass;
 mod pictures;
 mod profile;
 mod replay;
+mod resampling;
 mod space;
 mod statistics;
 #[cfg(test)]
@@ -52,6 +54,7 @@ use self::pass::Pass;
 pub use self::pictures::{Planes, Roots};
 pub use self::profile::{KernelProfile, Peak};
 use self::replay::Sequences;
+pub use self::resampling::Resampling;
 pub use self::space::Space;
 pub use self::vectors::{AdamStep, Combination, Samples, add_multiples, compare, dots, free_pixels};
 use self::weights::Weights;

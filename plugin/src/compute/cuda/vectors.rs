@@ -57,7 +57,8 @@ impl fmt::Debug for Samples {
 }
 
 impl Samples {
-    fn room(space: &Arc<Space>, shape: &Shape, in_halves: bool) -> Result<Self> {
+    /// One of any shape, with anything in it.
+    pub(super) fn room(space: &Arc<Space>, shape: &Shape, in_halves: bool) -> Result<Self> {
         let elements = shape.elem_count();
         if i32::try_from(elements).is_err() {
             return Err(Error::Memory("the picture is too large for a card".into()));

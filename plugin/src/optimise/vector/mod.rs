@@ -20,6 +20,7 @@ mod device;
 mod host;
 mod many;
 mod place;
+mod resampler;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,9 @@ use candle_core::Tensor;
 use self::blocks::Elements;
 use self::place::{Among, Together, among, together};
 pub use self::place::{Home, Vector};
+pub use self::resampler::Resampler;
+#[cfg(test)]
+pub use self::resampler::TOGETHER;
 #[cfg(not(feature = "cuda"))]
 use crate::compute::cuda::{self, Samples};
 use crate::{Error, Result};

@@ -7,4 +7,5 @@
 #include "picture.cu"
 #include "pooling.cu"
 #include "rates.cu"
+#include "resample.cu"
 #include "vectors.cu"

@@ -1,6 +1,7 @@
 //! An optimiser's vectors on a card, against those in main memory: elements to the bit, sums but for their order.
 
 mod memory;
+mod resampling;
 
 use candle_core::Shape;
 
@@ -8,7 +9,8 @@ use super::*;
 use crate::objective::variation::add_variation;
 use crate::optimise::problems::{Fault, Faulty, Quadratic, random};
 use crate::optimise::{
-    Adam, AdamOptions, Home, Lbfgs, LbfgsOptions, Metric, Optimiser, PictureMetric, Problem, Shown, Vector, vector,
+    Adam, AdamOptions, Home, Lbfgs, LbfgsOptions, Metric, Optimiser, PictureMetric, Problem, Resampler, Shown, Vector,
+    vector,
 };
 
 /// Lengths of less than a block, a little more, and more than all blocks of a sum take at once.
@@ -325,9 +327,8 @@ fn lbfgs_moves_between_places_with_its_history() {
     assert!(pairs > 3);
     for place in [Home::Device(Device::Cpu), home] {
         let metric = Box::new(crate::optimise::Identity);
-        optimiser = optimiser
-            .resized(10, metric, &|vector: &Tensor| Ok(vector.clone()), &place)
-            .unwrap();
+        let resampler = Resampler::new(&place, |vector: &Tensor| Ok(vector.clone()));
+        optimiser = optimiser.resized(10, metric, &resampler).unwrap();
         assert_eq!(optimiser.picture().is_on_card(), place.is_card());
         assert_eq!((optimiser.pairs(), bits(optimiser.picture())), (pairs, picture.clone()));
     }

@@ -92,3 +92,39 @@ fn optimisers_take_what_is_planned_for_and_leave_nothing_behind() {
         assert_eq!(taken(), 0);
     }
 }
+
+#[test]
+#[ignore = "needs an emulated card"]
+fn a_history_goes_to_a_finer_level_in_what_is_planned_for_that() {
+    if list().unwrap()[0].name != "Emulated card" {
+        return skip("the card is a real one");
+    }
+    let [coarse, fine] = [(68, 45), (96, 64)].map(|(width, height)| Size { width, height });
+    let pairs = 4;
+    let before = list().unwrap()[0].memory_free;
+    let taken = || before - list().unwrap()[0].memory_free;
+    for place in [Place::Card, Place::ThriftyCard] {
+        let home = home();
+        let Home::Card(space) = &home else {
+            panic!("vectors live on the card");
+        };
+        space.keep_idle(place == Place::Card);
+        let planned = memory::painting(settings::Optimiser::Lbfgs, fine, pairs, place);
+        let _filler = space.take((before - taken() - planned) as usize).unwrap();
+        let grey = Tensor::full(0.5f32, (1, 3, coarse.height, coarse.width), &Device::Cpu).unwrap();
+        let options = LbfgsOptions {
+            history: pairs,
+            tolerance: -1.0,
+            ..LbfgsOptions::default()
+        };
+        let mut painter = Lbfgs::new(&home.bring(&grey).unwrap(), options).unwrap();
+        let mut problem = Bowl(Quadratic::new(3 * coarse.pixels() as usize, 100.0));
+        for _ in 0..10 {
+            painter.step(&mut problem).unwrap();
+        }
+        let resampler = Resampler::to_size(painter.picture(), fine, &home).unwrap();
+        let refined = painter.resized(pairs, Box::new(PictureMetric::painted()), &resampler);
+        let refined = refined.unwrap_or_else(|error| panic!("{place:?}: {error}"));
+        assert_eq!(refined.pairs(), pairs, "{place:?}");
+    }
+}
