@@ -54,7 +54,8 @@ impl Values<'_> {
         covariance
     }
 
-    fn trace(&self) -> f64 {
+    /// The energy of the features.
+    pub(super) fn trace(&self) -> f64 {
         let diagonal = self.second.iter().step_by(self.mean.len() + 1);
         diagonal.map(|&energy| f64::from(energy)).sum()
     }

@@ -4,20 +4,21 @@
 //! `W^2 = |m - t|^2 + trace X + trace T - 2 trace (T^(1/2) X T^(1/2))^(1/2)`.
 //!
 //! With the target's eigenvectors `V_k` and eigenvalues `L_k` of the `k` directions that hold (nearly) all of its
-//! energy, the last trace is that of the root of the small matrix `M = B X B^T`, `B = L_k^(1/2) V_k^T`, and its
-//! derivative with respect to `X` is `1/2 B^T M^(-1/2) B`. Directions in which the picture has no energy have no
-//! derivative to speak of. What stands in for it there is of no account to the features that the moments came from,
-//! since those have no component there either, but `M` is known to f32's precision only, and the root of its rounding
-//! would be a thousand times larger than the rounding: below [`ROUNDING`] a parabola takes the root's place, of the same
-//! value and slope where they meet, and 0 at 0. Painted styles hold 99 % of their energy in a part of the directions, three
-//! quarters of them at conv3_1 and two thirds at conv4_1, so that the eigenvalue problem of each step is smaller than the
-//! matrices. (What the last percent is in, pictures do not show: see `docs/performance.md`.)
+//! energy, the last trace is that of the root of the small matrix `M = L_k^(1/2) V_k^T X V_k L_k^(1/2)`, and its
+//! derivative with respect to `X` is `1/2 V_k L_k^(1/2) M^(-1/2) L_k^(1/2) V_k^T`. Painted styles hold 99 % of their energy
+//! in a part of the directions, three quarters of them at conv3_1 and two thirds at conv4_1, so that the problem of each
+//! step is smaller than the matrices. (What the last percent is in, pictures do not show: see `docs/performance.md`.)
+//!
+//! Where a picture has no energy in a direction, as all pictures of fewer pixels than channels have in some, `M` has no
+//! inverse, and `X` is known to f32's precision only. So the picture's features are taken with a little [`NOISE`], of the
+//! same variance in all directions, a millionth of their energy: that makes `M` positive, by more than rounding comes to,
+//! and is little beside the weakest direction that is kept.
 //!
 //! The eigenvalue problem is one thread's work; the products around it are made strip by strip, on all of them. So a
 //! distance comes in three steps: [`Gaussian::problem`], [`Problem::solve`] and [`Problem::distance`].
 //!
-//! What comes in are second moments `S = X + m m^T`, so that with `G = dW^2/dX` the derivatives are `dW^2/dS = G` and
-//! `dW^2/dm = 2 (m - t) - 2 G m`.
+//! What comes in are second moments `S`, so that `X = S - m m^T + NOISE trace(S)`. With `G = dW^2/dX` the derivatives are
+//! `dW^2/dS = G + NOISE trace(G)` and `dW^2/dm = 2 (m - t) - 2 G m`.
 
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ use crate::{Error, Result};
 
 /// The share of the target's energy that may be left out.
 const NEGLIGIBLE: f64 = 1e-2;
-/// The share of the largest eigenvalue below which eigenvalues are mostly rounding.
-const ROUNDING: f64 = 1e-6;
+/// The variance of the noise in each direction, relative to the energy of the features in all of them.
+pub(super) const NOISE: f64 = 1e-6;
 /// Columns of a product that one thread makes at a time.
 const STRIP: usize = 64;
 
@@ -43,8 +44,10 @@ pub(super) struct Gaussian(Arc<Target>);
 struct Target {
     /// `t`, `[C]`.
     mean: Vec<f32>,
-    /// `B`, `[k, C]`.
-    basis: Mat<f32>,
+    /// `V_k^T`, `[k, C]`.
+    directions: Mat<f32>,
+    /// The diagonal of `L_k^(1/2)`, `[k]`.
+    lengths: Vec<f64>,
     /// `trace T` over the directions kept.
     trace: f64,
 }
@@ -76,34 +79,42 @@ impl Gaussian {
             trace += value;
         }
         // A style of one colour has no covariance; one direction of length 0 keeps the shapes.
-        let rows = kept.len().max(1);
-        let entry = |row: usize, channel: usize| match kept.get(row) {
-            Some(&index) => (values[index].sqrt() * vectors[(channel, index)]) as f32,
-            None => 0.0,
-        };
+        if kept.is_empty() {
+            kept.push(channels - 1);
+        }
         Ok(Self(Arc::new(Target {
             mean: mean.to_vec(),
-            basis: Mat::from_fn(rows, channels, entry),
+            directions: Mat::from_fn(kept.len(), channels, |row, channel| {
+                vectors[(channel, kept[row])] as f32
+            }),
+            lengths: kept.iter().map(|&index| values[index].max(0.0).sqrt()).collect(),
             trace,
         })))
     }
 
     /// What is to be solved to know the squared distance of moments `S` and `m`.
     pub(super) fn problem(&self, own: &Values) -> Problem {
-        let (channels, kept) = (self.0.mean.len(), self.0.basis.nrows());
-        let basis = self.0.basis.as_ref();
+        let Target {
+            directions, lengths, ..
+        } = &*self.0;
+        let (kept, channels) = directions.shape();
         let covariance = own.covariance();
-        let left = product(basis, MatRef::from_row_major_slice(&covariance, channels, channels));
+        let left = MatRef::from_row_major_slice(&covariance, channels, channels);
+        let left = product(directions.as_ref(), left);
         let left = MatRef::from_column_major_slice(&left, kept, channels);
-        let small = lower_product(left, basis.transpose());
-        let small = MatRef::from_column_major_slice(&small, kept, kept);
+        let turned = lower_product(left, directions.transpose());
+        let turned = MatRef::from_column_major_slice(&turned, kept, kept);
+        let noise = NOISE * own.trace();
         let energy = covariance.iter().step_by(channels + 1);
         Problem {
             target: Arc::clone(&self.0),
             mean: own.mean.to_vec(),
-            trace: energy.map(|&variance| f64::from(variance)).sum(),
-            // Its eigenvalues are found in f64.
-            matrix: Mat::from_fn(kept, kept, |row, column| f64::from(small[(row, column)])),
+            trace: energy.map(|&variance| f64::from(variance) + noise).sum(),
+            // What f32 loses is relative to the largest entry: so weak directions are weighed after it.
+            matrix: Mat::from_fn(kept, kept, |row, column| {
+                let noise = if row == column { noise } else { 0.0 };
+                lengths[row] * lengths[column] * (f64::from(turned[(row, column)]) + noise)
+            }),
             solution: None,
         }
     }
@@ -125,7 +136,7 @@ pub(super) struct Problem {
 struct Solution {
     /// `trace M^(1/2)`.
     root: f64,
-    /// The root of `1/2 M^(-1/2)`, `[k, k]`, but for a rotation from the left.
+    /// The root of `1/2 L_k^(1/2) M^(-1/2) L_k^(1/2)`, `[k, k]`, but for a rotation from the left.
     half: Mat<f32>,
 }
 
@@ -138,17 +149,18 @@ impl Problem {
     /// Solves it, which is one thread's work.
     pub(super) fn solve(&mut self) -> Result<()> {
         let (values, vectors) = eigen(&self.matrix)?;
-        let largest = values.iter().copied().fold(0.0, f64::max);
-        let roots: Vec<_> = values
-            .into_iter()
-            .map(|value| root(value, ROUNDING * largest))
+        // `M = U D U^T`. Without a style's energy there is nothing to take the root of.
+        let roots = values.into_iter().map(|value| value.max(0.0).sqrt());
+        let roots: Vec<f64> = roots.collect();
+        let factors: Vec<f64> = roots
+            .iter()
+            .map(|root| if *root > 0.0 { (0.5 / root).sqrt() } else { 0.0 })
             .collect();
-        // `M = V L V^T`.
-        let factors: Vec<f64> = roots.iter().map(|(_, derivative)| derivative.sqrt()).collect();
+        let lengths = &self.target.lengths;
         self.solution = Some(Solution {
-            root: roots.iter().map(|(root, _)| root).sum(),
+            root: roots.iter().sum(),
             half: Mat::from_fn(factors.len(), factors.len(), |row, column| {
-                (factors[row] * vectors[(column, row)]) as f32
+                (factors[row] * vectors[(column, row)] * lengths[column]) as f32
             }),
         });
         Ok(())
@@ -161,7 +173,7 @@ impl Problem {
         } = self;
         let unsolved = || Error::Internal("a distance before its eigenvalue problem is solved".into());
         let Solution { root, half } = self.solution.ok_or_else(unsolved)?;
-        let (channels, kept) = (mean.len(), target.basis.nrows());
+        let (kept, channels) = target.directions.shape();
 
         let apart: Vec<f32> = mean
             .iter()
@@ -170,8 +182,8 @@ impl Problem {
             .collect();
         let of_means: f64 = apart.iter().map(|&apart| f64::from(apart).powi(2)).sum();
 
-        // The derivative of the root is the product of `S^(1/2) V^T B` with itself.
-        let turned = product(half.as_ref(), target.basis.as_ref());
+        // The derivative of the root is the product of this with itself.
+        let turned = product(half.as_ref(), target.directions.as_ref());
         let turned = MatRef::from_column_major_slice(&turned, kept, channels);
         let mut second = lower_product(turned.transpose(), turned);
         second.iter_mut().for_each(|slope| *slope *= -2.0);
@@ -185,24 +197,16 @@ impl Problem {
             let along: f32 = row.iter().zip(&mean).map(|(slope, mean)| slope * mean).sum();
             2.0 * (apart - along)
         });
+        let mean = mean.collect();
+        let diagonal = second.iter_mut().step_by(channels + 1);
+        let slope_of_noise = NOISE * diagonal.map(|slope| f64::from(*slope)).sum::<f64>();
+        let diagonal = second.iter_mut().step_by(channels + 1);
+        diagonal.for_each(|slope| *slope += slope_of_noise as f32);
         Ok(Distance {
             value: of_means + trace + target.trace - 2.0 * root,
-            mean: mean.collect(),
+            mean,
             second,
         })
-    }
-}
-
-/// The root of an eigenvalue and its derivative; below `rounding`, of the parabola that continues them.
-fn root(value: f64, rounding: f64) -> (f64, f64) {
-    if value > rounding {
-        (value.sqrt(), 0.5 / value.sqrt())
-    } else if rounding > 0.0 {
-        let share = value / rounding;
-        let unit = rounding.sqrt();
-        (unit * share * (1.5 - 0.5 * share), (1.5 - share) / unit)
-    } else {
-        (0.0, 0.0)
     }
 }
 
