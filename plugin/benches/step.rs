@@ -3,9 +3,9 @@
 //! [--device=NAME] [--instructions=NAME] [--draft]`.
 //!
 //! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named, with the
-//! fastest of its instruction sets where none is (AMX, AVX-512, AVX2, plain); a card computes a draft when told to. The picture
-//! and its gradient are where a render has them: on a card of our own backend they stay there, and the gradient is there
-//! when its square has come back. Each line gives the median and the least of the repetitions (7), the peak memory of the
+//! fastest of its instruction sets where none is (AMX, AVX-512, AVX2, plain); a card computes a draft when told to. The picture,
+//! its gradient and the losses are where a render has them: on a card of our own backend they stay there, where up and down
+//! are not told apart, and the gradient is there when its square has come back. Each line gives the median and the least of the repetitions (7), the peak memory of the
 //! process so far, and what a card's memory is taken of. `compare.py` and `card.py` run this beside another program.
 
 #[path = "subject/median.rs"]
@@ -19,7 +19,8 @@ mod subject;
 use std::time::Instant;
 
 use median::median;
-use pentimento_plugin::compute::{self, Backend, Seen, Statistics, StatisticsGradient, Window};
+use pentimento_plugin::compute::{self, Backend, Seen, Window};
+use pentimento_plugin::objective::Objective;
 use pentimento_plugin::optimise::{Vector, vector};
 use pentimento_plugin::{Error, Result, settings};
 use process::memory;
@@ -50,17 +51,20 @@ fn main() -> Result<()> {
     for size in sizes {
         let Subject { picture, objective } = Subject::new(&mut *backend, size)?;
         let picture = backend.home().bring(&picture)?;
+        if let Some(resident) = backend.resident() {
+            let losses = objective.losses(&resident.amounts(0)?);
+            let losses = losses.ok_or_else(|| Error::Internal("the losses are the processor's".into()))?;
+            resident.take_losses(0, &losses)?;
+        }
         let (mut up, mut down, mut both) = (Vec::new(), Vec::new(), Vec::new());
         for repetition in 0..=repetitions {
             let start = Instant::now();
-            let statistics = forward(&mut *backend, &picture)?;
-            let middle = start.elapsed().as_secs_f64();
-            backward(&mut *backend, &objective.evaluate(&statistics)?.gradient, &picture)?;
+            let middle = step(&mut *backend, &objective, &picture, start)?;
             let end = start.elapsed().as_secs_f64();
             // The first step touches the memory for the first time.
             if repetition > 0 {
-                up.push(middle);
-                down.push(end - middle);
+                up.extend(middle);
+                down.extend(middle.map(|middle| end - middle));
                 both.push(end);
             }
         }
@@ -71,11 +75,13 @@ fn main() -> Result<()> {
             ),
             false => String::new(),
         };
+        let apart = match up.is_empty() {
+            true => String::new(),
+            false => format!("forward {}, backward {}, ", summary(up), summary(down)),
+        };
         println!(
-            "{size} px, {}: forward {}, backward {}, both {}; peak {:.0} MB{on_card}",
+            "{size} px, {}: {apart}both {}; peak {:.0} MB{on_card}",
             backend.description(),
-            summary(up),
-            summary(down),
             summary(both),
             memory("VmHWM:").unwrap_or(0.0) / (1 << 20) as f64
         );
@@ -83,22 +89,19 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Up the network with a picture that is where the backend has its vectors.
-fn forward(backend: &mut dyn Backend, picture: &Vector) -> Result<Statistics> {
-    if let Some(resident) = backend.resident() {
-        return resident.forward_box(0, picture, seen(picture)?);
-    }
-    backend.forward(0, &picture.to_tensor()?)
-}
-
-/// Down again, to the gradient.
-fn backward(backend: &mut dyn Backend, derivatives: &StatisticsGradient, picture: &Vector) -> Result<()> {
+/// Up the network and down again, and how long after the start the way down began, where that is told.
+fn step(backend: &mut dyn Backend, objective: &Objective, picture: &Vector, start: Instant) -> Result<Option<f64>> {
     let Some(resident) = backend.resident() else {
-        return backend.backward(derivatives).map(drop);
+        let statistics = backend.forward(0, &picture.to_tensor()?)?;
+        let middle = start.elapsed().as_secs_f64();
+        backend.backward(&objective.evaluate(&statistics)?.gradient)?;
+        return Ok(Some(middle));
     };
     let gradient = picture.zeros_like()?;
-    resident.backward_box(derivatives, seen(picture)?, &gradient)?;
-    vector::dot(&gradient, &gradient).map(drop)
+    let total = resident.evaluate_box(0, picture, seen(picture)?, &gradient)?;
+    total.ok_or_else(|| Error::Internal("the losses could not be told".into()))?;
+    vector::dot(&gradient, &gradient)?;
+    Ok(None)
 }
 
 /// The box of all of a picture that has no margin.

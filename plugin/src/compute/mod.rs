@@ -35,7 +35,7 @@ use crate::optimise::Home;
 use crate::{Error, Result, samples};
 
 pub use open::{Opened, distrust, open};
-pub use resident::{Resident, Seen};
+pub use resident::{Amounts, ContentLoss, GaussianTarget, Losses, MomentsDistance, MomentsLoss, Resident, Seen};
 pub use tiled::{Holding, Margin, Tiled, Tiling};
 
 /// How feature maps are halved. Windows are 2 x 2, stride 2; an odd last row or column is dropped.

@@ -32,6 +32,9 @@ impl Painting<'_, '_> {
             deferral,
             ..
         } = self;
+        if let Some(evaluated) = network.evaluate_losses(picture)? {
+            return Ok(evaluated);
+        }
         if !network.defers() {
             let ask = |statistics: &Statistics, _| {
                 let valued = objective.evaluate(statistics)?;

@@ -21,7 +21,9 @@ use std::cmp::Reverse;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use crate::compute::{Moments, MomentsGradient, Statistics, StatisticsGradient};
+use crate::compute::{
+    Amounts, ContentLoss, Losses, Moments, MomentsGradient, MomentsLoss, Statistics, StatisticsGradient,
+};
 use crate::network::Layer;
 use crate::{Error, Result, samples};
 
@@ -125,16 +127,44 @@ impl Objective {
         let mut total = 0.0;
         let mut gradient = Vec::with_capacity(self.content.len());
         for (term, distance) in self.content.iter().zip(&statistics.content) {
-            let factor = term.weight
-                * match self.scaling {
-                    Scaling::Balanced => 1.0 / term.energy.max(f64::MIN_POSITIVE),
-                    Scaling::Gatys => 0.5 * distance.elements,
-                    Scaling::Article | Scaling::Hw | Scaling::Chw => 1.0,
-                };
+            let factor = self.content_factor(term, distance.elements);
             total += factor * distance.mean_square;
             gradient.push(self.alpha * factor);
         }
         (total, gradient)
+    }
+
+    /// What a content distance, a mean of so many elements, is multiplied by.
+    fn content_factor(&self, term: &ContentTerm, elements: f64) -> f64 {
+        term.weight
+            * match self.scaling {
+                Scaling::Balanced => 1.0 / term.energy.max(f64::MIN_POSITIVE),
+                Scaling::Gatys => 0.5 * elements,
+                Scaling::Article | Scaling::Hw | Scaling::Chw => 1.0,
+            }
+    }
+
+    /// The same total for a backend that finds losses by itself, of statistics that are means over so much; `None` where one
+    /// of them is of a kind that backends leave to this module.
+    pub fn losses(&self, amounts: &Amounts) -> Option<Losses> {
+        let style = self.style.iter().zip(&amounts.weights).map(|(term, weights)| {
+            let regions = term.targets.iter().zip(weights).map(|(target, &weight)| {
+                Some(MomentsLoss {
+                    distance: target.distance()?,
+                    slope: self.beta * term.weight * self.factor(term.layer, target, weight),
+                })
+            });
+            regions.collect::<Option<_>>()
+        });
+        let content = self.content.iter().zip(&amounts.elements);
+        let content = content.map(|(term, &elements)| ContentLoss {
+            elements,
+            slope: self.alpha * self.content_factor(term, elements),
+        });
+        Some(Losses {
+            style: style.collect::<Option<_>>()?,
+            content: content.collect(),
+        })
     }
 
     /// One layer's loss over all regions with its weight, and the derivatives of its part in the total.

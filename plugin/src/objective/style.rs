@@ -10,7 +10,7 @@
 //!   the style both count.
 
 use super::wasserstein::{Gaussian, Problem};
-use crate::compute::Moments;
+use crate::compute::{Moments, MomentsDistance};
 use crate::optimise::vector;
 use crate::{Result, samples};
 
@@ -162,6 +162,15 @@ impl StyleTarget {
             }
         };
         Ok(Self { wanted, energy })
+    }
+
+    /// The distance for a backend that finds it by itself; `None` for those that are left to this module.
+    pub(super) fn distance(&self) -> Option<MomentsDistance> {
+        match &self.wanted {
+            Wanted::Second(wanted) => Some(MomentsDistance::Second(wanted.clone())),
+            Wanted::Apart { .. } => None,
+            Wanted::Gaussian(gaussian) => gaussian.target().map(MomentsDistance::Gaussian),
+        }
     }
 
     /// Begins with the squared distance of moments from the target.

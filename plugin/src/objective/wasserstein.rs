@@ -27,6 +27,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use rayon::prelude::*;
 
 use super::style::{Distance, Values};
+use crate::compute::GaussianTarget;
 use crate::{Error, Result};
 
 /// The share of the target's energy that may be left out.
@@ -90,6 +91,24 @@ impl Gaussian {
             lengths: kept.iter().map(|&index| values[index].max(0.0).sqrt()).collect(),
             trace,
         })))
+    }
+
+    /// What a backend has to know of it to find distances by itself; `None` of a style of one colour.
+    pub(super) fn target(&self) -> Option<GaussianTarget> {
+        let Target {
+            mean,
+            directions,
+            lengths,
+            trace,
+        } = &*self.0;
+        let entries = |row| (0..directions.ncols()).map(move |channel| directions[(row, channel)]);
+        (*trace > 0.0).then(|| GaussianTarget {
+            mean: mean.clone(),
+            directions: (0..directions.nrows()).flat_map(entries).collect(),
+            lengths: lengths.clone(),
+            trace: *trace,
+            noise: NOISE,
+        })
     }
 
     /// What is to be solved to know the squared distance of moments `S` and `m`.

@@ -327,7 +327,12 @@ impl Memory {
 
     /// The address of a place in it, for kernels.
     pub fn address(&self, offset: usize) -> Argument {
-        Argument::Pointer(self.address + offset as u64)
+        Argument::Pointer(self.number_of(offset))
+    }
+
+    /// That address as a number, for tables that kernels look things up in.
+    pub fn number_of(&self, offset: usize) -> u64 {
+        self.address + offset as u64
     }
 
     /// Copies numbers onto the card.

@@ -19,7 +19,7 @@ pub const IMAGES: [&[u8]; 2] = [PACKED, PTX.as_bytes()];
 pub struct Kernel(usize);
 
 /// Name, threads of a block, and the kinds of the arguments: `p`ointer, `i`nt, `f`loat, `w`indow, `n`ormalisation.
-const TABLE: [(&str, u32, &str); 80] = [
+const TABLE: [(&str, u32, &str); 88] = [
     ("convolve_forward_f32", 128, "ppppppiiii"),
     ("convolve_forward_wide_tf32", 128, "ppppppiiii"),
     ("convolve_forward_narrow_tf32", 128, "ppppppiiii"),
@@ -80,6 +80,14 @@ const TABLE: [(&str, u32, &str); 80] = [
     ("inject_content_tf32", 256, "ppppwip"),
     ("inject_content_bf16", 256, "ppppwip"),
     ("symmetric", 256, "pip"),
+    ("second_distances", 256, "p"),
+    ("content_distances", 256, "p"),
+    ("covariances", 256, "p"),
+    ("begin_roots", 256, "p"),
+    ("end_roots", 256, "p"),
+    ("gaussian_distances", 256, "p"),
+    ("products_f32", 256, "p"),
+    ("products_f64", 256, "p"),
     ("rate_f32", 128, "pif"),
     ("rate_tf32", 128, "pif"),
     ("rate_bf16", 128, "pif"),
@@ -109,6 +117,14 @@ impl Kernel {
     pub const HOLD: Self = Self::named("hold");
     pub const SQUARED_DISTANCE: Self = Self::named("squared_distance");
     pub const SYMMETRIC: Self = Self::named("symmetric");
+    pub const SECOND_DISTANCES: Self = Self::named("second_distances");
+    pub const CONTENT_DISTANCES: Self = Self::named("content_distances");
+    pub const COVARIANCES: Self = Self::named("covariances");
+    pub const BEGIN_ROOTS: Self = Self::named("begin_roots");
+    pub const END_ROOTS: Self = Self::named("end_roots");
+    pub const GAUSSIAN_DISTANCES: Self = Self::named("gaussian_distances");
+    pub const PRODUCTS_F32: Self = Self::named("products_f32");
+    pub const PRODUCTS_F64: Self = Self::named("products_f64");
     pub const COPY: Self = Self::named("copy");
     pub const COMBINE: Self = Self::named("combine");
     pub const DOTS: Self = Self::named("dots");

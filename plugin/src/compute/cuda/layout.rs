@@ -73,6 +73,8 @@ pub struct Layout {
     /// Statistics, and later their derivatives.
     pub block: Block,
     pub parts: Vec<PartRoom>,
+    /// The most regions that a part has.
+    pub regions: usize,
     /// Of all of it.
     pub bytes: usize,
 }
@@ -217,6 +219,7 @@ impl Layout {
             matrix,
             block,
             parts,
+            regions: most_regions,
             bytes: places.end(),
         })
     }

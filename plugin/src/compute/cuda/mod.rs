@@ -13,6 +13,8 @@
 //! - [`kernels`], what the kernels are called and take;
 //! - [`layout`], [`weights`] and [`part`], memory: what lies where, and what is brought there; [`statistics`], what is
 //!   read and written at every step;
+//! - [`losses`], what an objective makes of those, among it [`gaussians`], with [`roots`] by [`products`] of matrices;
+//!   [`tables`], which all of these are launched over;
 //! - [`tile`], what a block of a convolution makes; [`pass`] and [`measures`], once up and down the network; [`replay`],
 //!   the same as a graph;
 //! - [`space`], [`vectors`], [`pictures`] and [`resampling`], an optimiser's vectors, which stay on the card, and what is
@@ -20,21 +22,27 @@
 //! - [`profile`], what bounds each kernel.
 //!
 //! Sums are made in an order that does not depend on the card's scheduling: the same card gives the same bits. Statistics
-//! cross the seam in main memory, and so may pictures.
+//! and pictures may cross the seam in main memory; in a render neither does ([`resident`]).
 
 #[allow(unsafe_code, reason = "the driver is a C library")]
 mod driver;
+mod gaussians;
 mod kernels;
 mod layout;
+mod losses;
 mod measures;
 mod part;
 mod pass;
 mod pictures;
+mod products;
 mod profile;
 mod replay;
 mod resampling;
+mod resident;
+mod roots;
 mod space;
 mod statistics;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -49,6 +57,7 @@ use self::driver::{Card, HostMemory, Memory};
 pub use self::driver::{Listed, count, is_there, list};
 pub use self::kernels::Precision;
 use self::layout::Layout;
+use self::losses::OwnLosses;
 use self::part::Part;
 use self::pass::Pass;
 pub use self::pictures::{Planes, Roots};
@@ -58,11 +67,9 @@ pub use self::resampling::Resampling;
 pub use self::space::Space;
 pub use self::vectors::{AdamStep, Combination, Samples, add_multiples, compare, dots, free_pixels};
 use self::weights::Weights;
-use super::{
-    Backend, ContentDistance, Holding, Plan, Resident, Seen, Statistics, StatisticsGradient, Tiling, expect_shape,
-};
+use super::{Backend, ContentDistance, Holding, Plan, Resident, Statistics, StatisticsGradient, Tiling, expect_shape};
 use crate::network::Network;
-use crate::optimise::{Home, Vector};
+use crate::optimise::Home;
 use crate::{Error, Result, samples};
 
 /// The network on an NVIDIA card.
@@ -80,6 +87,8 @@ pub struct CudaBackend {
 
 /// Parts of a picture, and what has happened to them.
 struct Prepared {
+    /// The losses of a part that were taken, and which part that is.
+    own: Option<(usize, OwnLosses)>,
     layout: Layout,
     memory: Memory,
     /// The block of statistics, in main memory.
@@ -122,10 +131,7 @@ impl CudaBackend {
     fn take_in(&mut self, part: usize, put: impl FnOnce(&Plan, &Memory, usize) -> Result<()>) -> Result<()> {
         let prepared = self.prepared_mut()?;
         prepared.went_forward = None;
-        let Some(Part { plan, .. }) = prepared.parts.get(part) else {
-            return Err(Error::Internal(format!("the backend was not prepared for part {part}")));
-        };
-        put(plan, &prepared.memory, prepared.layout.picture)
+        put(&prepared.part(part)?.plan, &prepared.memory, prepared.layout.picture)
     }
 
     /// Up the network with a part, whose picture is in its place, to its statistics.
@@ -154,14 +160,6 @@ impl CudaBackend {
         Ok(part)
     }
 
-    /// A vector that lives in this backend's space.
-    fn own<'a>(&self, vector: &'a Vector) -> Result<&'a Samples> {
-        match vector {
-            Vector::OnCard(samples) if Arc::ptr_eq(samples.space(), &self.space) => Ok(samples),
-            other => Err(Error::Internal(format!("{other} is not on the backend's card"))),
-        }
-    }
-
     /// Up the network with a part, or down again.
     fn run(&mut self, part: usize, direction: Direction) -> Result<()> {
         let prepared = self.prepared.as_ref().ok_or_else(unprepared)?;
@@ -184,6 +182,11 @@ enum Direction {
 }
 
 impl Prepared {
+    fn part(&self, index: usize) -> Result<&Part> {
+        let unknown = || Error::Internal(format!("the backend was not prepared for part {index}"));
+        self.parts.get(index).ok_or_else(unknown)
+    }
+
     fn pass<'a>(&'a self, card: &'a Card, weights: &'a Weights, part: usize) -> Pass<'a> {
         Pass {
             card,
@@ -250,13 +253,21 @@ impl Backend for CudaBackend {
         // What cannot be laid out cannot be afforded either.
         let precision = self.weights.precision;
         Layout::of(tiling, precision).map_or(u64::MAX, |layout| {
-            (layout.bytes + Weights::bytes(precision) + Space::bytes()) as u64
+            // Where there are several parts, losses are of all of them together, and so found in main memory.
+            let losses = match tiling.parts() {
+                [part] => losses::most_bytes(part, layout.regions),
+                _ => 0,
+            };
+            (layout.bytes + losses + Weights::bytes(precision) + Space::bytes()) as u64
         })
     }
 
     fn free_memory(&self) -> Option<u64> {
         // What is prepared, or idle, is given back before anything else is.
-        let prepared = self.prepared.as_ref().map_or(0, |prepared| prepared.layout.bytes);
+        let prepared = self.prepared.as_ref().map_or(0, |prepared| {
+            let own = prepared.own.as_ref().map_or(0, |(_, losses)| losses.bytes());
+            prepared.layout.bytes + own
+        });
         let taken = prepared + Weights::bytes(self.weights.precision) + Space::bytes() + self.space.idle_bytes();
         Some(self.card.free_memory().map_or(0, |free| free + taken as u64))
     }
@@ -283,6 +294,7 @@ impl Backend for CudaBackend {
         }
         self.sequences = Sequences::of_parts(parts.len());
         self.prepared = Some(Prepared {
+            own: None,
             layout,
             memory,
             block,
@@ -336,27 +348,6 @@ impl Backend for CudaBackend {
 
     fn resident(&mut self) -> Option<&mut dyn Resident> {
         Some(self)
-    }
-}
-
-impl Resident for CudaBackend {
-    fn forward_box(&mut self, part: usize, picture: &Vector, seen: Seen) -> Result<Statistics> {
-        let planes = Planes::of(self.own(picture)?)?;
-        // Beside what is replayed: pictures come from other addresses each time.
-        self.take_in(part, |plan, memory, place| {
-            if (seen.window.height, seen.window.width) != (plan.height, plan.width) {
-                return Err(Error::Internal(format!("{seen:?} is not the box of {plan:?}")));
-            }
-            planes.cut_out(seen, memory.address(place))
-        })?;
-        self.forward_pass(part)
-    }
-
-    fn backward_box(&mut self, gradient: &StatisticsGradient, seen: Seen, sum: &Vector) -> Result<()> {
-        let planes = Planes::of(self.own(sum)?)?;
-        self.backward_pass(gradient)?;
-        let prepared = self.prepared()?;
-        planes.fold(seen, prepared.memory.address(prepared.layout.picture))
     }
 }
 

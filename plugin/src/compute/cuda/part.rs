@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::driver::{Card, HostMemory};
 use crate::Result;
-use crate::compute::Plan;
 use crate::compute::regions::Regions;
+use crate::compute::{Amounts, Plan};
+use crate::network::Layer;
 
 /// A part of a picture.
 pub struct Part {
@@ -33,6 +34,28 @@ impl Part {
             aside: Vec::new(),
         };
         Ok((part, maps))
+    }
+
+    /// What its statistics are means over.
+    pub fn amounts(&self) -> Amounts {
+        let Plan {
+            style_layers,
+            content_layers,
+            ..
+        } = &self.plan;
+        Amounts {
+            weights: style_layers
+                .iter()
+                .map(|layer| self.totals[layer.pools()].clone())
+                .collect(),
+            elements: content_layers.iter().map(|&layer| self.elements(layer)).collect(),
+        }
+    }
+
+    /// What a content distance is a mean over.
+    pub fn elements(&self, layer: Layer) -> f64 {
+        let window = self.plan.window.at_depth(layer.pools());
+        (window.height * window.width * layer.outputs()) as f64
     }
 
     /// Makes room in main memory for the content's features.

@@ -10,7 +10,6 @@ use candle_core::{Device, Tensor};
 use super::layout::{DISTANCE_BLOCKS, Places};
 use super::part::Part;
 use crate::compute::{ContentDistance, Moments, Plan, Statistics, StatisticsGradient, expect_shape};
-use crate::network::Layer;
 use crate::{Error, Result, samples};
 
 /// Where things lie in the block, in bytes from its beginning.
@@ -102,7 +101,7 @@ impl Block {
     pub fn distances(&self, bytes: &[u8], part: &Part) -> Vec<ContentDistance> {
         let layers = part.plan.content_layers.iter().zip(&self.distances);
         let distances = layers.map(|(&layer, &place)| {
-            let elements = elements(part, layer);
+            let elements = part.elements(layer);
             let sums = numbers::<f64>(bytes, place, DISTANCE_BLOCKS);
             ContentDistance {
                 mean_square: sums.iter().sum::<f64>() / elements,
@@ -139,17 +138,11 @@ impl Block {
             }
         }
         for ((&layer, &place), derivative) in content_layers.iter().zip(&self.distances).zip(&gradient.content) {
-            let slope = (2.0 * derivative / elements(part, layer)) as f32;
+            let slope = (2.0 * derivative / part.elements(layer)) as f32;
             numbers_mut(bytes, place, 1)[0] = slope;
         }
         Ok(())
     }
-}
-
-/// What a content distance is a mean over.
-fn elements(part: &Part, layer: Layer) -> f64 {
-    let window = part.plan.window.at_depth(layer.pools());
-    (window.height * window.width * layer.outputs()) as f64
 }
 
 fn put(tensor: &Tensor, shape: &[usize], bytes: &mut [u8], place: usize) -> Result<()> {

@@ -6,6 +6,7 @@
 //! others, and, where there is a real one, once more without.
 
 mod in_mid_render;
+mod losses_on_a_card;
 mod on_a_card;
 mod on_a_card_without_graphs;
 mod plans_on_a_card;
@@ -20,7 +21,7 @@ use std::thread;
 
 use candle_core::{Device, Tensor};
 
-use super::{CudaBackend, KernelProfile, Precision, is_there, list};
+use super::{CudaBackend, KernelProfile, Precision, is_there, list, losses};
 use crate::compute::candle::CandleBackend;
 use crate::compute::cpu::tests::{
     NETWORK, check_against_oracle, layers, picture, plan, statistics_gradient, tensor, values,
@@ -51,8 +52,13 @@ fn run_apart(group: &str, driver: Option<&Path>, told: Option<(&str, &str)>) -> 
     said
 }
 
-/// The groups of tests in which pixels are moved on a card.
-const MOVING: [&str; 3] = ["vectors_on_a_card::", "renders_on_a_card::", "plans_on_a_card::"];
+/// The groups of tests in which pixels are moved on a card, and losses found.
+const MOVING: [&str; 4] = [
+    "vectors_on_a_card::",
+    "losses_on_a_card::",
+    "renders_on_a_card::",
+    "plans_on_a_card::",
+];
 const SKIPPED: &str = "SKIPPED: ";
 
 /// Says that a test does nothing, past the harness, which keeps to itself what a test that passes prints.
@@ -139,8 +145,8 @@ fn a_card_that_fails_in_mid_render_loses_nothing() {
     for (launch, from) in [
         ("40", "the start, level 0"),
         ("250", "the start, level 0"),
-        ("600", "the picture so far, level 0"),
-        ("900", "the picture so far, level 1"),
+        ("900", "the picture so far, level 0"),
+        ("1200", "the picture so far, level 1"),
     ] {
         let failing = Some(("EMULATED_CARD_FAILS_AT", launch));
         let said = run_apart("in_mid_render::the_processor_goes_on", Some(driver.path()), failing);

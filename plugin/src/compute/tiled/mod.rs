@@ -29,7 +29,10 @@ use candle_core::{Device, Tensor};
 
 pub use self::margin::Margin;
 pub use self::tiling::{Holding, Tiling};
-use super::{Backend, ContentDistance, Moments, MomentsGradient, Resident, Statistics, StatisticsGradient, Window};
+use super::{
+    Amounts, Backend, ContentDistance, Losses, Moments, MomentsGradient, Resident, Statistics, StatisticsGradient,
+    Window,
+};
 use crate::optimise::{Home, Vector};
 use crate::{Error, Result};
 
@@ -133,6 +136,41 @@ impl<'a> Tiled<'a> {
         let (answer, gradient) = ask(&statistics, change)?;
         let whole = Shares::weights(&statistics);
         Ok((answer, self.backward_tiles(picture, &gradient, &weights, &whole)?))
+    }
+
+    /// Has the backend find losses by itself from now on, if it can: on its card, of pictures in one tile. `make` is
+    /// told what their statistics are means over.
+    ///
+    /// # Errors
+    /// The backend's own.
+    pub fn take_losses(&mut self, make: impl FnOnce(&Amounts) -> Option<Losses>) -> Result<()> {
+        let (backend, tiling, _) = self.prepared()?;
+        if tiling.parts().len() > 1 {
+            return Ok(());
+        }
+        let Some(resident) = backend.resident() else {
+            return Ok(());
+        };
+        match make(&resident.amounts(0)?) {
+            Some(losses) => resident.take_losses(0, &losses),
+            None => Ok(()),
+        }
+    }
+
+    /// The total of the losses that the backend took, and its gradient; `None` where it took none or cannot tell.
+    ///
+    /// # Errors
+    /// The backend's own.
+    pub fn evaluate_losses(&mut self, picture: &Vector) -> Result<Option<(f64, Vector)>> {
+        let (backend, tiling, margin) = self.prepared()?;
+        let [seen] = tiling.boxes()[..] else { return Ok(None) };
+        let taken = backend.resident().filter(|resident| resident.has_losses(0));
+        let Some(resident) = taken.filter(|_| picture.is_on_card()) else {
+            return Ok(None);
+        };
+        let sum = picture.zeros_like()?;
+        let total = resident.evaluate_box(0, picture, margin.show(seen), &sum)?;
+        Ok(total.map(|total| (total, sum)))
     }
 
     /// As [`Self::evaluate`], no higher than the joint, with what was held there when it was last passed. So there is a

@@ -233,9 +233,11 @@ impl<'a> Render<'a> {
         }
 
         let smoothness = SMOOTHNESS_UNIT * self.settings.smoothness;
+        let objective = self.objective(&targets, &energies)?;
+        network.take_losses(|amounts| objective.losses(amounts))?;
         let mut painting = Painting {
             network,
-            objective: self.objective(&targets, &energies)?,
+            objective,
             smoothness,
             deferral: Deferral::default(),
         };

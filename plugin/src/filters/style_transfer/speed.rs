@@ -112,17 +112,24 @@ impl Speed {
 
     fn measure(settings: &StyleTransfer, backend: &mut dyn Backend) -> Result<Self> {
         let workers = pool(settings)?;
-        let wasserstein = settings.loss == StyleLoss::Wasserstein;
-        let (targets, eigen) = match wasserstein {
-            true => eigen(settings, &workers, backend)?,
-            false => (0.0, 0.0),
+        let (targets, eigen) = match settings.loss {
+            StyleLoss::Wasserstein => eigen(settings, &workers, backend)?,
+            StyleLoss::Gram | StyleLoss::Covariance => (0.0, 0.0),
         };
-        let plain = match wasserstein {
-            true => StyleTransfer {
-                loss: StyleLoss::Gram,
-                ..settings.clone()
-            },
-            false => settings.clone(),
+        // A card finds roots by itself, as part of a step.
+        let (eigen, plain) = match backend.resident() {
+            Some(_) => (0.0, settings.clone()),
+            None => {
+                let plain = match settings.loss {
+                    StyleLoss::Wasserstein => StyleLoss::Gram,
+                    other => other,
+                };
+                let plain = StyleTransfer {
+                    loss: plain,
+                    ..settings.clone()
+                };
+                (eigen, plain)
+            }
         };
         let (mut small, mut large) = (
             Taken::by(&plain, &workers, SIDES[0], backend)?,

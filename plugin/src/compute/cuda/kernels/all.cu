@@ -2,6 +2,8 @@
 #include "boxes.cu"
 #include "content.cu"
 #include "convolution.cu"
+#include "distances.cu"
+#include "matrices.cu"
 #include "metric.cu"
 #include "moments.cu"
 #include "picture.cu"

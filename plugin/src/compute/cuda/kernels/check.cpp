@@ -380,6 +380,42 @@ void statistics(int height, int width, Window window, int channels, bool is_weig
     compare("their gradient_bf16", draft, expected, 2 * BFLOAT16.bound);
 }
 
+// Several products of one table: of all sizes, each operand as it is and transposed, and one that is symmetric.
+template <class Number>
+void products(const char* name, double bound)
+{
+    using matrices::Product;
+    std::vector<std::vector<Number>> lefts, rights, results;
+    std::vector<std::vector<double>> expected;
+    std::vector<Product> table;
+    unsigned most = 0, seed = 1;
+    for (auto [rows, columns, depth, transposed] :
+         {std::array{5, 3, 1, 0}, {33, 64, 17, 1}, {70, 31, 40, 2}, {20, 34, 16, 3}, {45, 45, 21, -1}}) {
+        bool is_symmetric = transposed < 0, left_turned = !is_symmetric && transposed & 1, right_turned = transposed & 2;
+        Floats a = noise(rows * depth, seed++), b = is_symmetric ? a : noise(depth * columns, seed++);
+        auto& left = lefts.emplace_back(a.begin(), a.end());
+        auto& right = rights.emplace_back(b.begin(), b.end());
+        auto& result = results.emplace_back(rows * columns, static_cast<Number>(NAN));
+        Product product{left.data(), right.data(), result.data(), -0.5, 2.0, rows, columns, depth, is_symmetric,
+                        left_turned ? 1 : depth, left_turned ? rows : 1, right_turned ? 1 : columns, right_turned ? depth : 1};
+        auto& wanted = expected.emplace_back();
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j++) {
+                double sum = 0;
+                for (int k = 0; k < depth; k++)
+                    sum += static_cast<double>(left[i * product.left_row + k * product.left_depth]) *
+                           right[k * product.right_depth + j * product.right_column];
+                wanted.push_back(-0.5 * sum + (i == j ? 2.0 : 0.0));
+            }
+        unsigned across = blocks(columns, 32), down = blocks(rows, 32);
+        most = std::max(most, is_symmetric ? down * (down + 1) / 2 : across * down);
+        table.push_back(product);
+    }
+    launch(name, most, static_cast<unsigned>(table.size()), 256, table.data());
+    for (size_t i = 0; i < table.size(); i++)
+        compare(name + (" " + std::to_string(i)), results[i], expected[i], bound);
+}
+
 // A rate is worth what is known to be done for it.
 void ceilings()
 {
@@ -417,6 +453,8 @@ void all()
     }
     statistics(9, 17, {17, 0, 0, 9, 17}, 64, false);
     statistics(11, 20, {20, 2, 3, 7, 16}, 128, true);
+    products<float>("products_f32", 1e-6);
+    products<double>("products_f64", 1e-14);
     ceilings();
 }
 
