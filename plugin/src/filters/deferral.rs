@@ -4,8 +4,9 @@
 //! is a fraction of a percent of the loss, which hardly changes from step to step. So the loss above the joint, seen as a
 //! function of the features there, is taken as linear for a few evaluations, and then seen anew: the slowly varying part
 //! of a force, as multiple time stepping in molecular dynamics has it (Tuckerman, Berne and Martyna 1992). Where the
-//! layer weighs as much as the others, as it does by default, this would lead astray; so it is found out each time the
-//! whole is seen how far the linear function was off, beside how far the loss fell meanwhile.
+//! layer weighs as much as the others, this would lead astray; so it is found out each time the whole is seen how far the
+//! linear function was off, beside how far the loss fell meanwhile. The Wasserstein distance, which is relative to the style
+//! at every layer, is never deferred.
 //!
 //! An optimiser compares losses, which must not jump where the function is exchanged. So each function is moved by a
 //! constant to go through the value that its predecessor had where it was made; [`Deferral::true_loss`] takes that back.

@@ -11,6 +11,7 @@ use crate::canvas::{self, Size};
 use crate::compute::{Backend, Holding, Margin, Plan, Tiling};
 use crate::memory::Memory;
 use crate::network::Layer;
+use crate::objective::StyleLoss;
 use crate::optimise::History;
 use crate::settings::{Edges, Optimiser, StyleTransfer};
 use crate::{Error, Result};
@@ -276,9 +277,12 @@ impl Extent<'_> {
         memory::resting(self.settings.optimiser, size, pairs)
     }
 
-    /// A canvas of this size. Adam's steps are those of the article, each through the whole network.
+    /// A canvas of this size. Adam's steps are those of the article, each through the whole network. So are all steps towards
+    /// a Wasserstein distance: it is relative to the style, so that the highest layer says as much as the others, and nothing
+    /// is ever spared, but the loss that L-BFGS compares would be moved, and lead elsewhere.
     fn content_plan(&self, backend: &dyn Backend, size: Size) -> Plan {
-        let defers = backend.can_defer() && self.settings.optimiser == Optimiser::Lbfgs;
+        let says_little = self.settings.loss == StyleLoss::Gram;
+        let defers = backend.can_defer() && self.settings.optimiser == Optimiser::Lbfgs && says_little;
         self.plan(&self.margin(size), &self.settings.content_layers, defers)
     }
 

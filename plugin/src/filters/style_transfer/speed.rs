@@ -120,8 +120,9 @@ impl Speed {
         let (eigen, plain) = match backend.resident() {
             Some(_) => (0.0, settings.clone()),
             None => {
+                // The covariances' distance is as seldom deferred, and has no eigenvalues.
                 let plain = match settings.loss {
-                    StyleLoss::Wasserstein => StyleLoss::Gram,
+                    StyleLoss::Wasserstein => StyleLoss::Covariance,
                     other => other,
                 };
                 let plain = StyleTransfer {
