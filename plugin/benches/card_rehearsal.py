@@ -37,6 +37,7 @@ AMOUNTS = Amounts(
     chosen="CPU",
     large=("64x48", "--steps=2", "memory_limit=8", *LAYERS),
     judged=("--size=32", "--set=quality=0.05", *SET),
+    strengths=(0.9999, 1),
     pairs=(PAIR,),
     kernels=(32,),
     kernel_options=("--steps=1", "--copied=1"),

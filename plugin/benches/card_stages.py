@@ -1,5 +1,6 @@
 """What `card.py` checks and measures on a card, stage by stage, in the order of what is wanted most."""
 import json
+import math
 import pathlib
 import re
 import shutil
@@ -18,7 +19,7 @@ STEP = re.compile(r"both \S+ \((?P<least>\S+)\) s; peak \S+ MB, (?P<megabytes>\S
 # The last line under each table of kernels, and its rows.
 KERNELS = re.compile(r"^all kernels (\S+) ms, (\S+) GFLOP", re.MULTILINE)
 KERNEL = re.compile(r"^\| (?:picture|convolve|pool|second|means|inject|symmetric|squared)\S* \|", re.MULTILINE)
-# How far a judge's figures of the card's pictures may be from those of the processor's.
+# How far a judge's figures of the card's pictures may be from those of the processor's, beside twice what chance makes.
 JUDGED_APART = 0.02
 TESTS = "compute::cuda::tests::"
 SMOKE = {
@@ -40,6 +41,8 @@ class Amounts:
     chosen: str = "CUDA"
     large: tuple = ("8192x8192", "--steps=2", "memory_limit=8")
     judged: tuple = ("--size=512",)
+    # What the style's strength is multiplied by: nothing to be seen, but another descent.
+    strengths: tuple = (0.9998, 0.9999, 1, 1.0001, 1.0002)
     pairs: tuple = (PAIR, PAIR[::-1])
     kernels: tuple = (512, 1024)
     kernel_options: tuple = ()
@@ -181,31 +184,50 @@ def large(bench):
 
 
 def judged(bench):
-    """Of each pair, what a judge says of the picture that the card paints, beside the processor's."""
+    """Of each pair, what a judge says of the pictures that the card paints, beside the processor's."""
     for number, pair in enumerate(bench.amounts.pairs):
-        painted = []
+        painted = {}
         for on in bench.device, "cpu":
-            output = bench.folder / f"judged-{number}-{on.replace(':', '')}.png"
-            what = f"{' in the manner of '.join(pair)} on {on}"
-            said = render(bench, what, on, output, bench.amounts.judged, 0.4, pictures=pair)
-            if said is not None and computing(said).startswith("CPU" if on == "cpu" else "CUDA"):
-                painted.append(output)
-            elif said is not None:
-                bench.fail(what, f"FAILED: it ended on {computing(said)}")
-        if len(painted) == 2:
-            compare(bench, pair, painted)
+            painted[on] = [paint(bench, pair, on, strength, f"judged-{number}-{on.replace(':', '')}-{strength}.png")
+                           for strength in bench.amounts.strengths]
+        if all(all(pictures) for pictures in painted.values()):
+            compare(bench, pair, *painted.values())
 
 
-def compare(bench, pair, painted):
-    said = bench.ours("the judge", "judge", [*pair, *painted], 0.6)
+def paint(bench, pair, on, strength, name):
+    """Where the picture is, if it was painted there."""
+    what = f"{' in the manner of '.join(pair)} on {on}"
+    arguments = [*bench.amounts.judged, f"--set=style_strength={strength}"]
+    said = render(bench, what, on, name, arguments, 0.5, pictures=pair)
+    if said is None:
+        return None
+    if computing(said).startswith("CPU" if on == "cpu" else "CUDA"):
+        return bench.folder / name
+    bench.fail(what, f"FAILED: it ended on {computing(said)}")
+
+
+def compare(bench, pair, card, processor):
+    """Means over the pictures: where a descent ends is a matter of chance, by some percent."""
+    said = bench.ours("the judge", "judge", [*pair, *card, *processor], 0.6)
     if said is None:
         return
-    card, processor = map(json.loads, said.splitlines())
-    apart = {name: card[name] / processor[name] - 1 for name in processor}
-    figures = ", ".join(f"{name} {card[name]:.4f} ({share:+.2%})" for name, share in apart.items())
-    bench.say(f"- {' in the manner of '.join(pair)}: {figures}")
-    if not all(abs(share) <= JUDGED_APART for share in apart.values()):
-        bench.fail(f"the judge of {pair[0]}", f"FAILED: more than {JUDGED_APART:.0%} from the processor's")
+    figures = [json.loads(line) for line in said.splitlines()]
+    told, far = [], []
+    for name in figures[0]:
+        ours, theirs = ([one[name] for one in some] for some in (figures[:len(card)], figures[len(card):]))
+        mean, other = statistics.mean(ours), statistics.mean(theirs)
+        apart, error = mean / other - 1, math.hypot(error_of_mean(ours) / mean, error_of_mean(theirs) / other)
+        told.append(f"{name} {mean:.4f} ({apart:+.2%} ± {error:.2%})")
+        if not abs(apart) <= JUDGED_APART + 2 * error:
+            far.append(name)
+    bench.say(f"- {' in the manner of '.join(pair)}: {', '.join(told)}")
+    if far:
+        bench.fail(f"the judge of {pair[0]}", f"FAILED: {', '.join(far)} are more than {JUDGED_APART:.0%} from the processor's")
+
+
+def error_of_mean(figures):
+    """One standard error; none is known of a single figure."""
+    return statistics.stdev(figures) / math.sqrt(len(figures)) if len(figures) > 1 else 0.0
 
 
 def kernels(bench):
