@@ -2,7 +2,7 @@
 
 use super::renders_on_a_card::slopes;
 use super::*;
-use crate::compute::{Losses, Margin, Moments, Resident, Tiled};
+use crate::compute::{GaussianTarget, Losses, Margin, Moments, MomentsDistance, MomentsLoss, Resident, Tiled};
 use crate::network::Layer;
 use crate::objective::{ContentTerm, Objective, Scaling, StyleLoss, StyleTarget, StyleTerm};
 use crate::optimise::{Home, Vector, vector};
@@ -66,6 +66,46 @@ fn brought(home: &Home, tensor: &Tensor) -> Vector {
 
 fn samples(vector: &Vector) -> Vec<f32> {
     values(&vector.to_tensor().unwrap())
+}
+
+/// Fewer pixels that count than channels, and a style of all directions: what is rounded must not grow from step to step.
+#[test]
+#[ignore = "needs a card, or an emulated one"]
+fn all_directions_come_to_their_roots() {
+    const CHANNELS: usize = 64;
+    const SIDE: usize = 24;
+    let counts = |pixel: usize| pixel / SIDE < 6 && pixel % SIDE < 6;
+    let few: Vec<f32> = (0..SIDE * SIDE)
+        .map(|pixel| f32::from(u8::from(counts(pixel))))
+        .collect();
+    let plan = Plan {
+        style_layers: layers(&["conv1_1"]),
+        content_layers: Vec::new(),
+        regions: Some(Tensor::from_vec(few, (1, SIDE, SIDE), &Device::Cpu).unwrap()),
+        ..plan(SIDE, SIDE)
+    };
+    let [content, canvas] = pictures(&plan);
+    let mut backend = open(Precision::Float32).unwrap();
+    let canvas = brought(&backend.home(), &canvas);
+    let (mut tiled, _) = prepared(&mut backend, &plan, &content);
+    let one = |index| if index % (CHANNELS + 1) == 0 { 1.0 } else { 0.0 };
+    let target = GaussianTarget {
+        mean: vec![0.0; CHANNELS],
+        directions: (0..CHANNELS * CHANNELS).map(one).collect(),
+        trace: CHANNELS as f64,
+        lengths: vec![1.0; CHANNELS],
+        noise: 1e-6,
+    };
+    let losses = Losses {
+        style: vec![vec![MomentsLoss {
+            distance: MomentsDistance::Gaussian(target),
+            slope: 1.0,
+        }]],
+        content: Vec::new(),
+    };
+    tiled.take_losses(|_| Some(losses)).unwrap();
+    let (loss, _) = tiled.evaluate_losses(&canvas).unwrap().expect("all roots are found");
+    assert!(loss.is_finite() && loss > 0.0, "{loss}");
 }
 
 /// Of a picture with far fewer pixels than channels, most directions have the noise alone: with what float32 rounds away of
