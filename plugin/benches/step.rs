@@ -3,10 +3,11 @@
 //! [--device=NAME] [--instructions=NAME] [--draft]`.
 //!
 //! Sizes are in pixels (128 256 512 where there are none), and the device is the processor where none is named, with the
-//! fastest of its instruction sets where none is (AMX, AVX-512, AVX2, plain); a card computes a draft when told to. The picture,
-//! its gradient and the losses are where a render has them: on a card of our own backend they stay there, where up and down
-//! are not told apart, and the gradient is there when its square has come back. Each line gives the median and the least of the repetitions (7), the peak memory of the
-//! process so far, and what a card's memory is taken of. `compare.py` and `card.py` run this beside another program.
+//! fastest of its instruction sets where none is (AMX, AVX-512, AVX2, plain); a card computes a draft when told to. The
+//! picture, its gradient and the losses are where a render has them: on a card of our own backend they stay there, where up
+//! and down are not told apart, and the gradient is there when its square has come back. Each line gives the median and the
+//! least of the repetitions (7), the peak memory of the process so far, and what a card's memory is taken of. `compare.py`
+//! and `card.py` run this beside another program.
 
 #[path = "subject/median.rs"]
 mod median;

@@ -56,9 +56,14 @@ impl Values<'_> {
 
     /// The energy of the features.
     pub(super) fn trace(&self) -> f64 {
-        let diagonal = self.second.iter().step_by(self.mean.len() + 1);
-        diagonal.map(|&energy| f64::from(energy)).sum()
+        trace(self.second, self.mean.len())
     }
+}
+
+/// The sum of a square matrix's diagonal.
+pub(super) fn trace(matrix: &[f32], side: usize) -> f64 {
+    let diagonal = matrix.iter().step_by(side + 1);
+    diagonal.map(|&entry| f64::from(entry)).sum()
 }
 
 /// A squared distance and its derivatives.

@@ -26,7 +26,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use rayon::prelude::*;
 
-use super::style::{Distance, Values};
+use super::style::{Distance, Values, trace};
 use crate::compute::GaussianTarget;
 use crate::{Error, Result};
 
@@ -124,11 +124,10 @@ impl Gaussian {
         let turned = lower_product(left, directions.transpose());
         let turned = MatRef::from_column_major_slice(&turned, kept, kept);
         let noise = NOISE * own.trace();
-        let energy = covariance.iter().step_by(channels + 1);
         Problem {
             target: Arc::clone(&self.0),
             mean: own.mean.to_vec(),
-            trace: energy.map(|&variance| f64::from(variance) + noise).sum(),
+            energy: trace(&covariance, channels) + channels as f64 * noise,
             // What f32 loses is relative to the largest entry: so weak directions are weighed after it.
             matrix: Mat::from_fn(kept, kept, |row, column| {
                 let noise = if row == column { noise } else { 0.0 };
@@ -145,7 +144,7 @@ pub(super) struct Problem {
     /// `m`, `[C]`.
     mean: Vec<f32>,
     /// `trace X`.
-    trace: f64,
+    energy: f64,
     /// `M`, `[k, k]`, of which only the lower half is looked at.
     matrix: Mat<f64>,
     solution: Option<Solution>,
@@ -188,7 +187,7 @@ impl Problem {
     /// The distance, once it is solved.
     pub(super) fn distance(self) -> Result<Distance> {
         let Self {
-            target, mean, trace, ..
+            target, mean, energy, ..
         } = self;
         let unsolved = || Error::Internal("a distance before its eigenvalue problem is solved".into());
         let Solution { root, half } = self.solution.ok_or_else(unsolved)?;
@@ -217,12 +216,11 @@ impl Problem {
             2.0 * (apart - along)
         });
         let mean = mean.collect();
-        let diagonal = second.iter_mut().step_by(channels + 1);
-        let slope_of_noise = NOISE * diagonal.map(|slope| f64::from(*slope)).sum::<f64>();
+        let slope_of_noise = NOISE * trace(&second, channels);
         let diagonal = second.iter_mut().step_by(channels + 1);
         diagonal.for_each(|slope| *slope += slope_of_noise as f32);
         Ok(Distance {
-            value: of_means + trace + target.trace - 2.0 * root,
+            value: of_means + energy + target.trace - 2.0 * root,
             mean,
             second,
         })

@@ -5,14 +5,13 @@ use bytemuck::{Pod, Zeroable};
 
 use super::kernels::Kernel;
 use super::layout::Places;
+use super::pass::ELEMENTS;
 use super::products::{Matrix, Product};
 use super::roots::{Step, steps};
 use super::tables::Writer;
 use crate::Result;
 use crate::compute::GaussianTarget;
 
-/// Threads of a block that has one to an element.
-const ELEMENTS: usize = 256;
 /// Rows of a distance's derivative that a block makes.
 const ROWS: usize = 8;
 /// Tables of distances that are launched, and of products beside those of the roots.
@@ -98,8 +97,8 @@ pub struct Distance<'a> {
     pub moments: [u64; 2],
     pub target: &'a GaussianTarget,
     pub room: Room,
-    /// Where its values go.
-    pub values: u64,
+    /// The offset where its values go.
+    pub values: usize,
     /// What it counts.
     pub slope: f64,
 }
@@ -142,7 +141,7 @@ impl Distance<'_> {
             inverse: at(inverse),
             factor: at(room.factor),
             known: at(room.known),
-            values: *values,
+            values: at(*values),
             trace: target.trace,
             slope: *slope,
             constant: first.constant,

@@ -46,12 +46,6 @@ struct ContentRow {
     slope: f64,
 }
 
-/// Where a distance has its things.
-enum Place {
-    Second(usize),
-    Gaussian(gaussians::Room),
-}
-
 /// What the numbers say that come back of a distance.
 #[derive(Clone, Copy)]
 enum Said {
@@ -102,64 +96,61 @@ impl OwnLosses {
             let regions = regions.iter().enumerate();
             regions.map(move |(region, loss)| (layout.block.moments(layer, region), loss))
         });
-        let styles: Vec<_> = styles.collect();
         let mut places = Places::default();
-        let values = places.take(bytes_of_values(styles.len() + losses.content.len()));
-        let rooms = styles.iter().map(|(_, loss)| match &loss.distance {
-            MomentsDistance::Second(wanted) => Place::Second(places.take(size_of_val(&wanted[..]))),
-            MomentsDistance::Gaussian(target) => Place::Gaussian(gaussians::Room::new(
-                target.lengths.len(),
-                target.mean.len(),
-                &mut places,
-            )),
-        });
-        let rooms: Vec<_> = rooms.collect();
-        let tables = places.end();
-        let memory = Memory::new(card, tables + bytes_of_tables(styles.len(), losses.content.len()))?;
-        let value_of = |index: usize| memory.number_of(values + bytes_of_values(index));
-        let mut writer = Writer::new(&memory, tables);
+        let count = losses.style.iter().map(Vec::len).sum::<usize>() + losses.content.len();
+        let values = places.take(bytes_of_values(count));
+        let value_of = |index: usize| values + bytes_of_values(index);
         let (mut seconds, mut gaussians, mut said) = (Vec::new(), Vec::new(), Vec::new());
-        for (((second, mean), loss), room) in styles.into_iter().zip(rooms) {
+        for ((second, mean), loss) in styles {
             let moments = [second, mean].map(|offset| network.number_of(offset));
-            let values = value_of(said.len());
-            match (&loss.distance, room) {
-                (MomentsDistance::Gaussian(target), Place::Gaussian(room)) => {
-                    said.push((Said::Gaussian, loss.slope));
+            let (values, slope) = (value_of(said.len()), loss.slope);
+            match &loss.distance {
+                MomentsDistance::Gaussian(target) => {
+                    said.push((Said::Gaussian, slope));
                     gaussians.push(gaussians::Distance {
                         moments,
                         target,
-                        room,
+                        room: gaussians::Room::new(target.lengths.len(), target.mean.len(), &mut places),
                         values,
-                        slope: loss.slope,
+                        slope,
                     });
                 }
-                (MomentsDistance::Second(wanted), Place::Second(place)) => {
-                    said.push((Said::Parts(VALUES), loss.slope));
-                    writer.put(place, wanted)?;
-                    seconds.push(SecondRow {
-                        second: moments[0],
-                        mean: moments[1],
-                        wanted: memory.number_of(place),
-                        values,
-                        slope: loss.slope,
-                        channels: wanted.len().isqrt() as u64,
-                    });
+                MomentsDistance::Second(wanted) => {
+                    said.push((Said::Parts(VALUES), slope));
+                    seconds.push((moments, wanted, places.take(size_of_val(&wanted[..])), values, slope));
                 }
-                _ => return Err(Error::Internal("a distance has no room of its own".into())),
             }
         }
-        let mut contents = Vec::new();
+        let tables = places.end();
+        let memory = Memory::new(
+            card,
+            tables + bytes_of_tables(count - losses.content.len(), losses.content.len()),
+        )?;
+        let mut writer = Writer::new(&memory, tables);
+        let mut rows = Vec::new();
+        for ([second, mean], wanted, place, values, slope) in seconds {
+            writer.put(place, wanted)?;
+            rows.push(SecondRow {
+                second,
+                mean,
+                wanted: writer.at(place),
+                values: writer.at(values),
+                slope,
+                channels: wanted.len().isqrt() as u64,
+            });
+        }
+        writer.launch(Kernel::SECOND_DISTANCES, VALUES, &rows)?;
+        let mut rows = Vec::new();
         for (index, loss) in losses.content.iter().enumerate() {
             let slope = loss.slope / loss.elements;
-            contents.push(ContentRow {
+            rows.push(ContentRow {
                 sums: network.number_of(layout.block.distance(index)),
-                values: value_of(said.len()),
+                values: writer.at(value_of(said.len())),
                 slope: 2.0 * slope,
             });
             said.push((Said::Parts(1), slope));
         }
-        writer.launch(Kernel::SECOND_DISTANCES, VALUES, &seconds)?;
-        writer.launch(Kernel::CONTENT_DISTANCES, 1, &contents)?;
+        writer.launch(Kernel::CONTENT_DISTANCES, 1, &rows)?;
         gaussians::write(&gaussians, &mut writer)?;
         let launches = writer.launches();
         Ok(Self {
@@ -182,10 +173,7 @@ impl OwnLosses {
     /// When the card fails; so for all of these.
     pub fn run(&mut self, card: &Arc<Card>, fault: &mut Option<Error>) -> Result<()> {
         let launch = || self.launches.iter().try_for_each(|launch| launch.ask(card));
-        match card.is_timed() {
-            true => launch(),
-            false => self.sequence.run(card, fault, launch),
-        }
+        self.sequence.run(card, fault, launch)
     }
 
     /// The total, when the card has found it; `None` where an eigenvalue did not come to its root.

@@ -167,8 +167,6 @@ impl CudaBackend {
         let (card, fault) = (&self.card, &mut self.fault_of_graphs);
         let Sequences { up, down } = &mut self.sequences[part];
         match direction {
-            Direction::Up if card.is_timed() => pass.up(),
-            Direction::Down if card.is_timed() => pass.down(),
             Direction::Up => up.run(card, fault, || pass.up()),
             Direction::Down => down.run(card, fault, || pass.down()),
         }

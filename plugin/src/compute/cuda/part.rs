@@ -6,7 +6,6 @@ use super::driver::{Card, HostMemory};
 use crate::Result;
 use crate::compute::regions::Regions;
 use crate::compute::{Amounts, Plan};
-use crate::network::Layer;
 
 /// A part of a picture.
 pub struct Part {
@@ -38,24 +37,12 @@ impl Part {
 
     /// What its statistics are means over.
     pub fn amounts(&self) -> Amounts {
-        let Plan {
-            style_layers,
-            content_layers,
-            ..
-        } = &self.plan;
+        let style = self.plan.style_layers.iter();
+        let content = self.plan.content_layers.iter();
         Amounts {
-            weights: style_layers
-                .iter()
-                .map(|layer| self.totals[layer.pools()].clone())
-                .collect(),
-            elements: content_layers.iter().map(|&layer| self.elements(layer)).collect(),
+            weights: style.map(|layer| self.totals[layer.pools()].clone()).collect(),
+            elements: content.map(|&layer| self.plan.content_features(layer) as f64).collect(),
         }
-    }
-
-    /// What a content distance is a mean over.
-    pub fn elements(&self, layer: Layer) -> f64 {
-        let window = self.plan.window.at_depth(layer.pools());
-        (window.height * window.width * layer.outputs()) as f64
     }
 
     /// Makes room in main memory for the content's features.

@@ -52,7 +52,8 @@ impl Sequence {
     /// # Errors
     /// What `launch` fails with.
     pub fn run(&mut self, card: &Arc<Card>, fault: &mut Option<Error>, launch: impl Fn() -> Result<()>) -> Result<()> {
-        if fault.is_some() {
+        // A card that is timed takes kernel by kernel.
+        if fault.is_some() || card.is_timed() {
             return launch();
         }
         let replayed = match self {

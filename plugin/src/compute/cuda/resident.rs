@@ -6,7 +6,7 @@ use super::losses::OwnLosses;
 use super::part::Part;
 use super::pictures::Planes;
 use super::vectors::Samples;
-use super::{CudaBackend, Direction, unprepared};
+use super::{CudaBackend, Direction, Prepared, unprepared};
 use crate::compute::{Amounts, Losses, Resident, Seen, Statistics, StatisticsGradient};
 use crate::optimise::Vector;
 use crate::{Error, Result};
@@ -30,6 +30,15 @@ impl CudaBackend {
             }
             planes.cut_out(seen, memory.address(place))
         })
+    }
+}
+
+impl Prepared {
+    /// The losses of a part that were taken.
+    fn losses(&mut self, part: usize) -> Result<&mut OwnLosses> {
+        let own = self.own.as_mut().filter(|(of, _)| *of == part);
+        let none = || Error::Internal(format!("no losses of part {part} were taken"));
+        own.map(|(_, losses)| losses).ok_or_else(none)
     }
 }
 
@@ -71,13 +80,14 @@ impl Resident for CudaBackend {
         self.prepared_mut()?.bring_content(part)?;
         self.run(part, Direction::Up)?;
         let (card, fault) = (&self.card, &mut self.fault_of_graphs);
-        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let own = prepared.own.as_mut().filter(|(of, _)| *of == part);
-        let (_, own) = own.ok_or_else(|| Error::Internal("no losses were taken".into()))?;
-        own.run(card, fault)?;
+        self.prepared
+            .as_mut()
+            .ok_or_else(unprepared)?
+            .losses(part)?
+            .run(card, fault)?;
         self.run(part, Direction::Down)?;
-        let prepared = self.prepared()?;
+        let prepared = self.prepared_mut()?;
         planes.fold(seen, prepared.memory.address(prepared.layout.picture))?;
-        prepared.own.as_ref().map_or(Ok(None), |(_, own)| own.total())
+        prepared.losses(part)?.total()
     }
 }

@@ -101,7 +101,7 @@ impl Block {
     pub fn distances(&self, bytes: &[u8], part: &Part) -> Vec<ContentDistance> {
         let layers = part.plan.content_layers.iter().zip(&self.distances);
         let distances = layers.map(|(&layer, &place)| {
-            let elements = part.elements(layer);
+            let elements = part.plan.content_features(layer) as f64;
             let sums = numbers::<f64>(bytes, place, DISTANCE_BLOCKS);
             ContentDistance {
                 mean_square: sums.iter().sum::<f64>() / elements,
@@ -138,7 +138,7 @@ impl Block {
             }
         }
         for ((&layer, &place), derivative) in content_layers.iter().zip(&self.distances).zip(&gradient.content) {
-            let slope = (2.0 * derivative / part.elements(layer)) as f32;
+            let slope = (2.0 * derivative / part.plan.content_features(layer) as f64) as f32;
             numbers_mut(bytes, place, 1)[0] = slope;
         }
         Ok(())

@@ -116,21 +116,15 @@ impl Speed {
             StyleLoss::Wasserstein => eigen(settings, &workers, backend)?,
             StyleLoss::Gram | StyleLoss::Covariance => (0.0, 0.0),
         };
-        // A card finds roots by itself, as part of a step.
-        let (eigen, plain) = match backend.resident() {
-            Some(_) => (0.0, settings.clone()),
-            None => {
-                // The covariances' distance is as seldom deferred, and has no eigenvalues.
-                let plain = match settings.loss {
-                    StyleLoss::Wasserstein => StyleLoss::Covariance,
-                    other => other,
-                };
-                let plain = StyleTransfer {
-                    loss: plain,
-                    ..settings.clone()
-                };
-                (eigen, plain)
-            }
+        // A card finds roots by itself, as part of a step. Elsewhere eigenvalues are left out of steps by the covariances'
+        // distance, which has none, and is as seldom deferred.
+        let has_roots = backend.resident().is_some();
+        let plain = StyleTransfer {
+            loss: match settings.loss {
+                StyleLoss::Wasserstein if !has_roots => StyleLoss::Covariance,
+                other => other,
+            },
+            ..settings.clone()
         };
         let (mut small, mut large) = (
             Taken::by(&plain, &workers, SIDES[0], backend)?,
@@ -147,7 +141,7 @@ impl Speed {
             step: (small.step - pixel * small.pixels).max(0.0),
             pixel,
             level: 0.0,
-            eigen,
+            eigen: if has_roots { 0.0 } else { eigen },
             pair: match settings.optimiser {
                 settings::Optimiser::Lbfgs => {
                     let home = backend.home();
