@@ -76,18 +76,18 @@ impl Variant {
         } else {
             &Self::ALL[..2]
         };
-        let cost = |variant: &&Self| variant.cost(grid, inputs, outputs);
+        let cost = |variant: &&Self| variant.cost(set, grid, inputs, outputs);
         *variants.iter().min_by_key(cost).expect("there are variants")
     }
 
     /// The time of a convolution, in multiplications.
-    pub fn cost(self, grid: Grid, inputs: usize, outputs: usize) -> usize {
+    pub fn cost(self, set: InstructionSet, grid: Grid, inputs: usize, outputs: usize) -> usize {
         /// What it costs to transform a number of a tile, there or back.
         const TRANSFORM: usize = 16;
-        /// What it costs to fetch a transformed weight.
-        const WEIGHT: usize = 40;
+        // What it costs to fetch a transformed weight: half as many multiplications where they take twice as long.
+        let weight = if set.takes_turns() { 20 } else { 40 };
         let per_tile = inputs * outputs + TRANSFORM * (inputs + outputs);
-        self.positions() * (self.tiles(grid) * per_tile + WEIGHT * inputs * outputs)
+        self.positions() * (self.tiles(grid) * per_tile + weight * inputs * outputs)
     }
 
     /// The tiles that cover a map.
