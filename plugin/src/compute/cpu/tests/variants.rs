@@ -65,34 +65,27 @@ fn only_avx_512_may_have_units_for_all_of_its_lanes() {
 /// There the transformed weights weigh most, which tiles of 2 x 2 have the fewest of.
 #[test]
 fn the_smallest_tiles_are_for_tiny_maps() {
+    const SHAPES: [(usize, usize); 4] = [(64, 128), (128, 256), (256, 512), (512, 512)];
     for set in InstructionSet::tested() {
-        for (inputs, outputs) in [(64, 128), (128, 256), (256, 512), (512, 512)] {
-            for side in [1, 2, 5, 8] {
+        let all_are = |expected: Variant, sides: &[usize], shapes: &[(usize, usize)]| {
+            for (&side, &(inputs, outputs)) in sides
+                .iter()
+                .flat_map(|side| shapes.iter().map(move |shape| (side, shape)))
+            {
                 let found = choose(set, side, inputs, outputs);
                 let what = format!("{inputs} x {outputs} at {side} x {side} on {}", set.name());
-                assert_eq!(found, Variant::F2, "{what}");
+                assert_eq!(found, expected, "{what}");
             }
-        }
-        // Where multiplying is slow, fetching weights is less in proportion.
-        let (tiny, small): (&[_], &[_]) = match set.takes_turns() {
-            true => (&[10], &[16, 20, 24, 27, 64]),
-            false => (&[16, 20], &[24, 27, 64]),
         };
-        for &side in tiny {
-            assert_eq!(
-                choose(set, side, 512, 512),
-                Variant::F2,
-                "{side} x {side} on {}",
-                set.name()
-            );
-        }
-        for &side in small {
-            assert_eq!(
-                choose(set, side, 512, 512),
-                Variant::F4,
-                "{side} x {side} on {}",
-                set.name()
-            );
+        all_are(Variant::F2, &[1, 2, 5, 8], &SHAPES);
+        all_are(Variant::F4, &[24, 27, 64], &SHAPES[3..]);
+        // Where multiplying is slow, fetching weights is less in proportion.
+        if set.takes_turns() {
+            all_are(Variant::F2, &[10], &SHAPES);
+            all_are(Variant::F4, &[16, 20], &SHAPES[3..]);
+        } else {
+            all_are(Variant::F2, &[16], &SHAPES);
+            all_are(Variant::F2, &[20], &SHAPES[3..]);
         }
     }
 }
