@@ -116,12 +116,10 @@ impl Speed {
             StyleLoss::Wasserstein => eigen(settings, &workers, backend)?,
             StyleLoss::Gram | StyleLoss::Covariance => (0.0, 0.0),
         };
-        // A card finds roots by itself, as part of a step. Elsewhere eigenvalues are left out of steps by the covariances'
-        // distance, which has none, and is as seldom deferred.
-        let has_roots = backend.resident().is_some();
+        // Eigenvalues are left out of steps by the covariances' distance, which has none, and is as seldom deferred.
         let plain = StyleTransfer {
             loss: match settings.loss {
-                StyleLoss::Wasserstein if !has_roots => StyleLoss::Covariance,
+                StyleLoss::Wasserstein if !finds_roots(backend) => StyleLoss::Covariance,
                 other => other,
             },
             ..settings.clone()
@@ -141,7 +139,7 @@ impl Speed {
             step: (small.step - pixel * small.pixels).max(0.0),
             pixel,
             level: 0.0,
-            eigen: if has_roots { 0.0 } else { eigen },
+            eigen,
             pair: match settings.optimiser {
                 settings::Optimiser::Lbfgs => {
                     let home = backend.home();
@@ -245,7 +243,13 @@ impl Stopwatch {
     }
 }
 
-/// Seconds of making targets for the Wasserstein distance, and of an evaluation of it at [`RANKED`] pixels squared.
+/// Whether a backend finds the roots of the Wasserstein distance by itself, as part of a step.
+fn finds_roots(backend: &mut dyn Backend) -> bool {
+    backend.resident().is_some()
+}
+
+/// Seconds of making targets for the Wasserstein distance, and of an evaluation of it at [`RANKED`] pixels squared, beside
+/// the steps of a backend that leaves it to the processor.
 fn eigen(settings: &StyleTransfer, workers: &ThreadPool, backend: &mut dyn Backend) -> Result<(f64, f64)> {
     let silent = |_: &Report| Flow::Continue;
     let (content, style) = patterns(workers, RANKED)?;
@@ -263,6 +267,9 @@ fn eigen(settings: &StyleTransfer, workers: &ThreadPool, backend: &mut dyn Backe
     let objective = render.objective(&moments, &[])?;
     // The first is slow, since everything is used for the first time.
     let targets = quickest(1, || render.objective(&moments, &[]).map(drop))?;
+    if finds_roots(backend) {
+        return Ok((targets, 0.0));
+    }
     let statistics = Statistics {
         moments,
         content: Vec::new(),
