@@ -8,6 +8,10 @@ use std::process::Command;
 
 use crate::repository;
 
+/// The longer side of the canvas that is painted, in pixels: so many that no render ends by itself while the painter does
+/// something else meanwhile, for some seconds.
+pub const CANVAS: u32 = 512;
+
 /// How to get what a screen takes.
 pub const HOW: &str = "install xvfb, openbox, xdotool and imagemagick";
 

@@ -29,7 +29,7 @@ fn renders_are_stopped_undone_cancelled_and_killed() {
     if let Some(tool) = screen::missing_tool(|program| gimp.command(program)) {
         return missing(tool, screen::HOW);
     }
-    content(256).write_png(&folder.path().join("content.png"));
+    content(screen::CANVAS).write_png(&folder.path().join("content.png"));
     style(256).write_png(&folder.path().join("style.png"));
     let script = |call: String| {
         let images = repository().join("tests/gimp2/images.scm");

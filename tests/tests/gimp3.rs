@@ -44,7 +44,7 @@ fn at_the_screen_renders_are_stopped_undone_cancelled_and_killed() {
     if let Some(tool) = screen::missing_tool(|program| gimp.command(program)) {
         return missing(tool, screen::HOW);
     }
-    content(256).write_png(&folder.path().join("content.png"));
+    content(screen::CANVAS).write_png(&folder.path().join("content.png"));
     style(256).write_png(&folder.path().join("style.png"));
     fs::copy(
         repository().join("tests/gimp3/images.py"),
