@@ -57,7 +57,11 @@ impl Extent<'_> {
 
     /// The sizes that the content is painted at, coarsest first.
     pub fn levels(&self) -> Vec<Level> {
-        let Size { width, height } = padded(self.working());
+        self.levels_to(padded(self.working()))
+    }
+
+    /// The levels of a picture that is painted at this size.
+    fn levels_to(&self, Size { width, height }: Size) -> Vec<Level> {
         schedule::levels(height, width, self.settings.quality, self.settings.pyramid)
     }
 
@@ -213,10 +217,9 @@ impl Extent<'_> {
         let plan = self.content_plan(backend, size);
         let history = self.history(size);
         let mut most = Means::least(backend, &self.task(backend, &plan, size, true), history)?;
-        let pairs = least_history(history);
-        let resting = match self.settings.pyramid {
-            true => self.resting(coarser(size), pairs),
-            false => self.resting(size, 0),
+        let resting = match self.levels_to(size)[..] {
+            [.., before, _] => self.resting(before.size(), least_history(history)),
+            _ => self.resting(size, 0),
         };
         for &style in &self.styles {
             let style = padded(fit(style, self.brush(longer)));
@@ -321,14 +324,6 @@ fn looking(backend: &dyn Backend, size: Size) -> u64 {
 
 fn no_room(height: usize, width: usize) -> Error {
     Error::Memory(format!("painting {width} x {height} pixels: there is no room for it"))
-}
-
-/// The size of the level before.
-fn coarser(size: Size) -> Size {
-    fit(
-        size,
-        (size.width.max(size.height) as f64 * std::f64::consts::FRAC_1_SQRT_2).ceil() as usize,
-    )
 }
 
 fn fit(size: Size, longer: usize) -> Size {
