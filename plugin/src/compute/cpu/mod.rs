@@ -80,9 +80,10 @@ use super::{Backend, ContentDistance, Holding, Moments, Statistics, StatisticsGr
 use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
-/// The network on the processor's cores.
+/// The network on the processor's cores. The whole way up or down is the work of one of the workers, which the others join
+/// at each task: whoever waits for them from outside changes threads twice a task, and a step has some fifty.
 pub struct CpuBackend {
-    workers: Workers,
+    workers: Arc<Workers>,
     model: Model,
     prepared: Option<Prepared>,
 }
@@ -111,12 +112,18 @@ impl CpuBackend {
     /// # Errors
     /// When threads cannot be started.
     pub fn with_instructions(network: Arc<Network>, threads: usize, instructions: InstructionSet) -> Result<Self> {
-        let workers = Workers::new(threads, instructions)?;
+        let workers = Arc::new(Workers::new(threads, instructions)?);
         Ok(Self {
             model: Model::new(&workers, &network),
             workers,
             prepared: None,
         })
+    }
+
+    /// Does work of many tasks as one of the workers.
+    fn among_workers<'a, R: Send>(&'a mut self, work: impl FnOnce(&'a mut Self) -> R + Send) -> R {
+        let workers = Arc::clone(&self.workers);
+        workers.within(|| work(self))
     }
 
     /// Runs a part's picture through the network, up to the joint or all the way. Returns how high that was.
@@ -143,6 +150,39 @@ impl CpuBackend {
             );
         })?;
         Ok(top)
+    }
+
+    /// Holds what a part's picture has at the content layers.
+    fn hold(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
+        self.forward_pass(part, picture, false)?;
+        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
+        let Prepared {
+            parts, holding, arena, ..
+        } = prepared;
+        // What another part was measured with goes before there is more.
+        halves::take(parts);
+        let (mut held, mut energies) = (Vec::new(), Vec::new());
+        for memory in &arena.layers {
+            let Outline { grid, tap, .. } = memory.outline;
+            let Some(tap) = tap.filter(|tap| tap.is_content) else {
+                continue;
+            };
+            held.push(content::hold(grid, tap.window, &memory.features));
+            energies.push(content::distance(
+                &self.workers,
+                grid,
+                tap.window,
+                &memory.features,
+                None,
+            ));
+        }
+        let part = &mut parts[part];
+        (part.halves, part.content) = match holding {
+            Holding::Halves => (Some(Halves::of(&held)), None),
+            Holding::AsTheyAre | Holding::Aside => (None, Some(held)),
+        };
+        part.deferred = None;
+        Ok(energies)
     }
 
     /// The statistics of a part's layers up to the one that the last pass went up to.
@@ -280,49 +320,23 @@ impl Backend for CpuBackend {
     }
 
     fn hold_content(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
-        self.forward_pass(part, picture, false)?;
-        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let Prepared {
-            parts, holding, arena, ..
-        } = prepared;
-        // What another part was measured with goes before there is more.
-        halves::take(parts);
-        let (mut held, mut energies) = (Vec::new(), Vec::new());
-        for memory in &arena.layers {
-            let Outline { grid, tap, .. } = memory.outline;
-            let Some(tap) = tap.filter(|tap| tap.is_content) else {
-                continue;
-            };
-            held.push(content::hold(grid, tap.window, &memory.features));
-            energies.push(content::distance(
-                &self.workers,
-                grid,
-                tap.window,
-                &memory.features,
-                None,
-            ));
-        }
-        let part = &mut parts[part];
-        (part.halves, part.content) = match holding {
-            Holding::Halves => (Some(Halves::of(&held)), None),
-            Holding::AsTheyAre | Holding::Aside => (None, Some(held)),
-        };
-        part.deferred = None;
-        Ok(energies)
+        self.among_workers(|backend| backend.hold(part, picture))
     }
 
     fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
-        let top = self.forward_pass(part, picture, false)?;
-        self.measure(part, top)
+        self.among_workers(|backend| {
+            let top = backend.forward_pass(part, picture, false)?;
+            backend.measure(part, top)
+        })
     }
 
     fn backward(&mut self, gradient: &StatisticsGradient) -> Result<Tensor> {
-        let (gradient, (height, width)) = self.backward_pass(gradient)?;
+        let (gradient, (height, width)) = self.among_workers(|backend| backend.backward_pass(gradient))?;
         Ok(Tensor::from_slice(gradient, (1, 3, height, width), &Device::Cpu)?)
     }
 
     fn backward_lent(&mut self, gradient: &StatisticsGradient, read: &mut dyn FnMut(&[f32])) -> Result<()> {
-        read(self.backward_pass(gradient)?.0);
+        read(self.among_workers(|backend| backend.backward_pass(gradient))?.0);
         Ok(())
     }
 
@@ -335,8 +349,10 @@ impl Backend for CpuBackend {
         if prepared.parts.get(part).is_none_or(|part| part.deferred.is_none()) {
             return Err(Error::Internal("nothing is held at the joint".into()));
         }
-        let top = self.forward_pass(part, picture, true)?;
-        self.measure(part, top)
+        self.among_workers(|backend| {
+            let top = backend.forward_pass(part, picture, true)?;
+            backend.measure(part, top)
+        })
     }
 
     fn deferred_change(&mut self) -> Result<Option<f64>> {

@@ -59,6 +59,11 @@ impl Workers {
         self.instructions
     }
 
+    /// Does work of many tasks on one of the threads. From there a task begins and ends without anyone else's waiting.
+    pub fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        threads::within(&self.pool, work)
+    }
+
     /// Computes the pieces `0 .. pieces` of a task, and returns when all are done.
     pub fn run<T: Task>(&self, pieces: usize, task: &T) {
         let next = AtomicUsize::new(0);
