@@ -18,6 +18,9 @@ use crate::{Error, Result};
 
 /// Reflected pixels that the network sees around the picture.
 const MARGIN: usize = 16;
+/// The pixels that take as long as what an evaluation does whatever their number, about: on two cores of an AMD EPYC one takes
+/// 80 ms where the network sees 160 x 160 of them, and would take 61 by its pace at 544 x 544.
+const EVALUATION: f64 = 10_000.0;
 /// What L-BFGS may remember: more than 100 pairs gain nothing.
 const HISTORY_BYTES: u64 = 256 << 20;
 
@@ -99,6 +102,12 @@ impl Extent<'_> {
     pub fn pixels_seen(&self, height: usize, width: usize) -> f64 {
         let around = 2 * self.margin_size();
         ((height + around) * (width + around)) as f64
+    }
+
+    /// What an evaluation of the network is at a level, in pixels: those that it sees, and what takes its time whatever
+    /// their number.
+    pub fn work(&self, level: &Level) -> f64 {
+        self.pixels_seen(level.height, level.width) + EVALUATION
     }
 
     /// The bytes of its pictures as they were read.

@@ -163,10 +163,7 @@ impl<'a> Render<'a> {
             network.prepare(tiling, self.extent.margin(seen))?;
             let (style, _) = padded(self.resized(Cow::Borrowed(style), size, Light::Linear)?)?;
             statistics.push((network.forward(&to_tensor(style, &device)?)?, *share));
-            let flow = progress.looked(
-                "looking at the style",
-                self.extent.pixels_seen(level.height, level.width),
-            );
+            let flow = progress.looked("looking at the style", self.extent.work(level));
             if flow != Flow::Continue {
                 return Ok(Stage::Interrupted(flow));
             }

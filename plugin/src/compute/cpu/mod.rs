@@ -76,7 +76,7 @@ use self::outline::Outline;
 use self::part::{Deferred, Part};
 use self::profile::{Stopwatch, Work};
 use self::workers::Workers;
-use super::{Backend, ContentDistance, Holding, Moments, Statistics, StatisticsGradient, Tiling, lend};
+use super::{Backend, ContentDistance, Holding, Moments, Plan, Statistics, StatisticsGradient, Tiling, lend};
 use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
@@ -126,15 +126,16 @@ impl CpuBackend {
         workers.within(|| work(self))
     }
 
-    /// Runs a part's picture through the network, up to the joint or all the way. Returns how high that was.
-    fn forward_pass(&mut self, part: usize, picture: &Tensor, to_joint: bool) -> Result<Layer> {
+    /// Runs a part's picture through the network, up to a layer of its plan, the highest where that names none. Returns
+    /// how high that was.
+    fn forward_pass(&mut self, part: usize, picture: &Tensor, top: fn(&Plan) -> Option<Layer>) -> Result<Layer> {
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
         let plan = match prepared.parts.get(part) {
             Some(part) => &part.plan,
             None => return Err(Error::Internal(format!("the backend was not prepared for part {part}"))),
         };
         let highest = prepared.arena.layers[prepared.arena.layers.len() - 1].outline.layer;
-        let top = plan.joint().filter(|_| to_joint).unwrap_or(highest);
+        let top = top(plan).unwrap_or(highest);
         lend(picture, &[1, 3, plan.height, plan.width], |samples| {
             prepared.went_forward = None;
             prepared.stopwatch.start();
@@ -154,7 +155,7 @@ impl CpuBackend {
 
     /// Holds what a part's picture has at the content layers.
     fn hold(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
-        self.forward_pass(part, picture, false)?;
+        self.forward_pass(part, picture, |plan| plan.content_layers.iter().copied().max())?;
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
         let Prepared {
             parts, holding, arena, ..
@@ -325,7 +326,7 @@ impl Backend for CpuBackend {
 
     fn forward(&mut self, part: usize, picture: &Tensor) -> Result<Statistics> {
         self.among_workers(|backend| {
-            let top = backend.forward_pass(part, picture, false)?;
+            let top = backend.forward_pass(part, picture, |_| None)?;
             backend.measure(part, top)
         })
     }
@@ -350,7 +351,7 @@ impl Backend for CpuBackend {
             return Err(Error::Internal("nothing is held at the joint".into()));
         }
         self.among_workers(|backend| {
-            let top = backend.forward_pass(part, picture, true)?;
+            let top = backend.forward_pass(part, picture, Plan::joint)?;
             backend.measure(part, top)
         })
     }

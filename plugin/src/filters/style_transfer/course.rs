@@ -105,7 +105,7 @@ impl<'a> Render<'a> {
     pub fn begin(&self, content: Picture) -> Result<Course<'a>> {
         let content = self.resized(Cow::Owned(content), self.extent.working(), Light::Linear)?;
         let (working, origin) = padded(content)?;
-        let seen = |level: &Level| self.extent.pixels_seen(level.height, level.width);
+        let work = |level: &Level| self.extent.work(level);
         Ok(Course {
             whole: working.size(),
             working: Some(working.into_owned()),
@@ -114,7 +114,7 @@ impl<'a> Render<'a> {
             steps: 0,
             painter: None,
             kept: None,
-            progress: Progress::new(self.control, &self.extent.levels(), 1 + self.styles.len(), seen),
+            progress: Progress::new(self.control, &self.extent.levels(), 1 + self.styles.len(), work),
         })
     }
 
@@ -151,8 +151,8 @@ impl<'a> Render<'a> {
 
     /// Paints what is left of a level.
     fn paint_level(&self, course: &mut Course, network: &mut Tiled, level: &Level, means: Means) -> Result<Flow> {
-        let seen = self.extent.pixels_seen(level.height, level.width);
-        course.progress.enter(course.level, course.steps as f64 * seen);
+        let work = self.extent.work(level);
+        course.progress.enter(course.level, course.steps as f64 * work);
         let Size { width, height } = level.size();
         let message = format!("level {}: {width} x {height}", course.level + 1);
         self.control.log(LogLevel::Info, &message);
@@ -213,7 +213,7 @@ impl<'a> Render<'a> {
         level: &Level,
         targets: Vec<Vec<Moments>>,
     ) -> Result<Flow> {
-        let seen = self.extent.pixels_seen(level.height, level.width);
+        let work = self.extent.work(level);
         let Size { width, height } = level.size();
         let Course {
             progress,
@@ -227,7 +227,7 @@ impl<'a> Render<'a> {
             return Err(Error::Internal("nothing to paint with".into()));
         };
         let energies = network.hold_content(&content.into_tensor(network.device())?)?;
-        let flow = progress.looked("looking at the canvas", seen);
+        let flow = progress.looked("looking at the canvas", work);
         if flow != Flow::Continue {
             return Ok(flow);
         }
@@ -267,11 +267,11 @@ impl<'a> Render<'a> {
             if let Some(ending) = taken.ended {
                 let message = format!("{width} x {height}, step {}: {ending}", step + 1);
                 self.control.log(LogLevel::Info, &message);
-                progress.skipped(level.steps - step - 1, seen);
+                progress.skipped(level.steps - step - 1, work);
             }
             let preview = || Picture::from_tensor(&painter.picture().to_tensor()?);
             let loss = painting.deferral.true_loss(taken.loss);
-            let flow = progress.stepped(step, level.steps, seen, loss, preview)?;
+            let flow = progress.stepped(step, level.steps, work, loss, preview)?;
             let is_last = flow != Flow::Continue || taken.ended.is_some() || *steps == level.steps;
             if is_last || *steps % KEPT_EVERY == 0 {
                 keep(painter, *steps)?;
