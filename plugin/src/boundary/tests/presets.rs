@@ -38,7 +38,7 @@ fn a_value_is_what_was_set_or_the_preset_s_or_the_default() {
     assert_eq!(job.set_text("preset", "draft").0, abi::OK);
     assert_eq!(
         (value(&job, "preset"), value(&job, "quality")),
-        ("draft".into(), "0.35".into())
+        ("draft".into(), "0.375".into())
     );
     assert_eq!(job.set_number("quality", 0.5).0, abi::OK);
     assert_eq!(value(&job, "quality"), "0.5");
