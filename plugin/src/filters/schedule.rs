@@ -1,9 +1,9 @@
 //! Coarse to fine: which sizes a picture is painted at, and for how many steps.
 //!
 //! The network sees strokes of a fixed number of pixels, so large forms are painted while the picture is small and
-//! details when it has grown (Gatys et al. 2017, section 6). Every pyramid begins at the same size, so that a picture's
-//! forms are as large in it whatever its size, and grows evenly from there, by some 8/5: a step at a level costs two
-//! fifths of one at the next. Levels that lie closer cost more and leave nothing at the last one.
+//! details when it has grown (Gatys et al. 2017, section 6). Every pyramid but that of a strip begins at the same size, so
+//! that a picture's forms are as large in it whatever its size, and grows evenly from there, by some 8/5: a step at a
+//! level costs two fifths of one at the next. Levels that lie closer cost more, and leave a loss that is 1 % lower at most.
 //!
 //! The last level takes half as many steps again as each before it. More of them where they are cheap do not pay: what is
 //! still to be gained at a size, its own steps bring. `docs/performance.md` has other schedules beside this one.

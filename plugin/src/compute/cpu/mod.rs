@@ -155,7 +155,7 @@ impl CpuBackend {
 
     /// Holds what a part's picture has at the content layers.
     fn hold(&mut self, part: usize, picture: &Tensor) -> Result<Vec<ContentDistance>> {
-        self.forward_pass(part, picture, |plan| plan.content_layers.iter().copied().max())?;
+        self.forward_pass(part, picture, |plan| plan.content_layers.last().copied())?;
         let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
         let Prepared {
             parts, holding, arena, ..
